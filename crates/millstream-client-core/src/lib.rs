@@ -1,0 +1,1 @@
+//! Every decision of a Kafka client as pure state machines, without sockets, clocks or a runtime.

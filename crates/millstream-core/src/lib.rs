@@ -1,0 +1,1 @@
+//! Topologies, the DSL, processors, the task engine and the TopologyTestDriver of Millstream.

@@ -1,0 +1,3 @@
+//! Kafka's wire protocol: frames, API versions, messages, record batches, compression, error codes.
+
+pub mod messages;

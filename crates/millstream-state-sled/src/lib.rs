@@ -1,0 +1,1 @@
+//! The sled engine behind Millstream's state stores.

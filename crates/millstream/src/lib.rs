@@ -1,0 +1,1 @@
+//! A stream processor for Kafka of Kafka Streams' class, in Rust.
