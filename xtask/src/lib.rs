@@ -1,0 +1,9 @@
+//! Automation of the workspace: real Kafka, the checks of CI, code generation, benchmarks.
+//!
+//! The binary is `cargo xtask`; the suites under `tests/` use [`kafka`] to run real clusters.
+
+pub mod ci;
+pub mod kafka;
+pub mod tidy;
+
+mod shell;
