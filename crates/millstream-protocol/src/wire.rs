@@ -1,0 +1,288 @@
+//! The primitive types of the protocol: reading them with every length checked, and writing them.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::error::{DecodeError, Malformed};
+
+/// Reads primitives off a slice; every failure says where.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the front of `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// A reader at byte `at` of `bytes`.
+    #[must_use]
+    pub const fn starting_at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// How many bytes have been read.
+    #[must_use]
+    pub const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// How many bytes are left.
+    #[must_use]
+    pub const fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
+    }
+
+    /// The next `length` bytes.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let Some(taken) = rest.get(..length) else {
+            return Err(DecodeError::Truncated {
+                at: self.at,
+                needed: length,
+                left: rest.len(),
+            });
+        };
+        self.at += length;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    /// An `int8`.
+    ///
+    /// # Errors
+    /// No byte is left.
+    pub fn i8(&mut self) -> Result<i8, DecodeError> {
+        Ok(i8::from_be_bytes(self.array()?))
+    }
+
+    /// An `int16`.
+    ///
+    /// # Errors
+    /// Fewer than two bytes are left.
+    pub fn i16(&mut self) -> Result<i16, DecodeError> {
+        Ok(i16::from_be_bytes(self.array()?))
+    }
+
+    /// An `int32`.
+    ///
+    /// # Errors
+    /// Fewer than four bytes are left.
+    pub fn i32(&mut self) -> Result<i32, DecodeError> {
+        Ok(i32::from_be_bytes(self.array()?))
+    }
+
+    /// An `int64`.
+    ///
+    /// # Errors
+    /// Fewer than eight bytes are left.
+    pub fn i64(&mut self) -> Result<i64, DecodeError> {
+        Ok(i64::from_be_bytes(self.array()?))
+    }
+
+    /// An unsigned variable-length integer of at most five bytes.
+    ///
+    /// # Errors
+    /// The bytes end inside it, or it is longer than five bytes.
+    pub fn uvarint(&mut self) -> Result<u32, DecodeError> {
+        let at = self.at;
+        let mut value = 0_u32;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.array()?;
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Malformed {
+            at,
+            reason: Malformed::Varint,
+        })
+    }
+
+    /// A string with a two-byte length, -1 for null.
+    ///
+    /// # Errors
+    /// The length is negative or does not fit, or the string is not UTF-8.
+    pub fn nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
+        let at = self.at;
+        let length = match self.i16()? {
+            -1 => return Ok(None),
+            length => usize::try_from(length).map_err(|_| DecodeError::Malformed {
+                at,
+                reason: Malformed::NegativeLength,
+            })?,
+        };
+        let left = self.left();
+        if length > left {
+            return Err(DecodeError::Oversized {
+                at,
+                declared: length as u64,
+                left,
+            });
+        }
+        std::str::from_utf8(self.take(length)?)
+            .map(Some)
+            .map_err(|_| DecodeError::Malformed {
+                at,
+                reason: Malformed::Utf8,
+            })
+    }
+
+    /// Skips the tagged fields at the end of a struct.
+    ///
+    /// # Errors
+    /// A size does not fit.
+    pub fn skip_tagged_fields(&mut self) -> Result<(), DecodeError> {
+        let at = self.at;
+        let count = self.uvarint()?;
+        // A tagged field has at least a tag and a size.
+        if u64::from(count) * 2 > self.left() as u64 {
+            let left = self.left();
+            return Err(DecodeError::Oversized {
+                at,
+                declared: count.into(),
+                left,
+            });
+        }
+        for _ in 0..count {
+            self.uvarint()?;
+            let at = self.at;
+            let size = self.uvarint()?;
+            if size as usize > self.left() {
+                let left = self.left();
+                return Err(DecodeError::Oversized {
+                    at,
+                    declared: size.into(),
+                    left,
+                });
+            }
+            self.take(size as usize)?;
+        }
+        Ok(())
+    }
+}
+
+/// A value is longer than its length field can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a value of {0} bytes or entries is too long for its length field")]
+pub struct TooLong(pub usize);
+
+/// Writes primitives at the end of a buffer.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut BytesMut,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer at the end of `out`.
+    pub const fn new(out: &'a mut BytesMut) -> Self {
+        Self { out }
+    }
+
+    /// An `int8`.
+    pub fn i8(&mut self, value: i8) {
+        self.out.put_i8(value);
+    }
+
+    /// An `int16`.
+    pub fn i16(&mut self, value: i16) {
+        self.out.put_i16(value);
+    }
+
+    /// An `int32`.
+    pub fn i32(&mut self, value: i32) {
+        self.out.put_i32(value);
+    }
+
+    /// An `int64`.
+    pub fn i64(&mut self, value: i64) {
+        self.out.put_i64(value);
+    }
+
+    /// Sixteen bytes of a UUID.
+    pub fn uuid(&mut self, value: &[u8; 16]) {
+        self.out.put_slice(value);
+    }
+
+    /// An unsigned variable-length integer.
+    pub fn uvarint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.out.put_u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.out.put_u8(value as u8);
+    }
+
+    /// A string with a two-byte length, -1 for null.
+    ///
+    /// # Errors
+    /// The string is longer than 32767 bytes.
+    pub fn nullable_string(&mut self, value: Option<&str>) -> Result<(), TooLong> {
+        let Some(value) = value else {
+            self.i16(-1);
+            return Ok(());
+        };
+        self.i16(i16::try_from(value.len()).map_err(|_| TooLong(value.len()))?);
+        self.out.put_slice(value.as_bytes());
+        Ok(())
+    }
+
+    /// A string with a variable length (flexible versions), null as zero.
+    ///
+    /// # Errors
+    /// The string is longer than 32767 bytes.
+    pub fn compact_nullable_string(&mut self, value: Option<&str>) -> Result<(), TooLong> {
+        let Some(value) = value else {
+            self.uvarint(0);
+            return Ok(());
+        };
+        let length = i16::try_from(value.len()).map_err(|_| TooLong(value.len()))?;
+        self.uvarint(u32::from(length.unsigned_abs()) + 1);
+        self.out.put_slice(value.as_bytes());
+        Ok(())
+    }
+
+    /// The count before an array: four bytes, or a variable length in flexible versions.
+    ///
+    /// # Errors
+    /// The count is above 2147483646.
+    pub fn count(&mut self, count: usize, flexible: bool) -> Result<(), TooLong> {
+        let small = i32::try_from(count).map_err(|_| TooLong(count))?;
+        if flexible {
+            self.uvarint(small.unsigned_abs() + 1);
+        } else {
+            self.i32(small);
+        }
+        Ok(())
+    }
+
+    /// The length before bytes or records; the bytes themselves may follow from elsewhere.
+    ///
+    /// # Errors
+    /// The length is above 2147483646.
+    pub fn bytes_length(&mut self, length: usize, flexible: bool) -> Result<(), TooLong> {
+        self.count(length, flexible)
+    }
+
+    /// Bytes with their length.
+    ///
+    /// # Errors
+    /// There are more than 2147483646.
+    pub fn bytes(&mut self, value: &Bytes, flexible: bool) -> Result<(), TooLong> {
+        self.bytes_length(value.len(), flexible)?;
+        self.out.put_slice(value);
+        Ok(())
+    }
+}
