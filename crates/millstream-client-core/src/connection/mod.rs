@@ -1,0 +1,1 @@
+//! The byte machine: one connection to one broker.

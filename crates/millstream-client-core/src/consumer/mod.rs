@@ -1,0 +1,50 @@
+//! The consumer machine.
+
+use std::time::Instant;
+
+use crate::cx::{CommandId, Cx};
+use crate::outbox::{RequestFailure, RequestId, Response};
+
+/// A call of a consumer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConsumerCommand {}
+
+/// What a call of a consumer returns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConsumerCompletion {}
+
+/// What the consumer machine tells unasked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConsumerEvent {}
+
+/// Fetches and keeps the group membership of one consumer.
+#[derive(Debug)]
+pub struct ConsumerMachine {}
+
+impl ConsumerMachine {
+    /// The application called.
+    pub fn handle_command(&mut self, _id: CommandId, command: ConsumerCommand, _cx: &mut Cx<'_>) {
+        match command {}
+    }
+
+    /// A request of this machine is answered, or never will be.
+    pub fn handle_response(
+        &mut self,
+        _id: RequestId,
+        _result: Result<Response, RequestFailure>,
+        _cx: &mut Cx<'_>,
+    ) {
+    }
+
+    /// Does what is due.
+    pub fn poll(&mut self, _cx: &mut Cx<'_>) {}
+
+    /// When `poll` must be called though nothing happened.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
