@@ -18,30 +18,16 @@ const SUITE: &str = "suite";
 /// # Errors
 /// At the first step that fails.
 pub fn run() -> Result<()> {
-    step("format", || {
-        shell::run(&mut cargo(&["fmt", "--all", "--check"]))
-    })?;
+    step("format", || shell::run(&mut cargo(&["fmt", "--all", "--check"])))?;
     step("clippy", || {
-        let workspace = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--all-features",
-            "--quiet",
-        ];
+        let workspace = ["clippy", "--workspace", "--all-targets", "--all-features", "--quiet"];
         shell::run(cargo(&workspace).args(["--", "-D", "warnings"]))
     })?;
     step("tidy", tidy::run)?;
     step("deny", || {
-        shell::require(
-            "cargo-deny",
-            "--version",
-            "cargo install cargo-deny --locked",
-        )?;
+        shell::require("cargo-deny", "--version", "cargo install cargo-deny --locked")?;
         // Advisories need a database from the network: version floors in the manifests stand in.
-        shell::run(&mut cargo(&[
-            "deny", "check", "bans", "licenses", "sources",
-        ]))
+        shell::run(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))
     })?;
     step("docs", || {
         let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
@@ -56,31 +42,14 @@ pub fn run() -> Result<()> {
 /// If real Kafka cannot be started, or a test fails. Nothing is skipped.
 pub fn test() -> Result<()> {
     step("build", || {
-        shell::run(&mut cargo(&[
-            "build",
-            "--workspace",
-            "--examples",
-            "--bins",
-            "--quiet",
-        ]))
+        shell::run(&mut cargo(&["build", "--workspace", "--examples", "--bins", "--quiet"]))
     })?;
-    step(
-        &format!("tests, with Kafka {DEFAULT_VERSION} on three nodes"),
-        || {
-            with_kafka(
-                DEFAULT_VERSION,
-                3,
-                &["test", "--workspace", "--no-fail-fast"],
-            )
-        },
-    )?;
+    step(&format!("tests, with Kafka {DEFAULT_VERSION} on three nodes"), || {
+        with_kafka(DEFAULT_VERSION, 3, &["test", "--workspace", "--no-fail-fast"])
+    })?;
     for version in OTHER_VERSIONS {
         step(&format!("one pass with Kafka {version}"), || {
-            with_kafka(
-                version,
-                1,
-                &["test", "--package", "millstream-tests", "--test", "kafka"],
-            )
+            with_kafka(version, 1, &["test", "--package", "millstream-tests", "--test", "kafka"])
         })?;
     }
     Ok(())
@@ -88,10 +57,7 @@ pub fn test() -> Result<()> {
 
 /// Runs cargo with a real cluster beside it, which is taken down whatever happens.
 fn with_kafka(version: &str, nodes: usize, arguments: &[&str]) -> Result<()> {
-    let options = ClusterOptions {
-        version: version.to_owned(),
-        nodes,
-    };
+    let options = ClusterOptions { version: version.to_owned(), nodes };
     let cluster = Cluster::up(SUITE, &options)
         .with_context(|| format!("real Kafka {version} could not be started"))?;
     let outcome = shell::run(

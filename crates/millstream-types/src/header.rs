@@ -24,10 +24,7 @@ impl Headers {
 
     /// Appends a header behind those that are there, also of the same key.
     pub fn add(&mut self, key: impl Into<String>, value: Option<Bytes>) {
-        self.0.push(Header {
-            key: key.into(),
-            value,
-        });
+        self.0.push(Header { key: key.into(), value });
     }
 
     /// Removes all headers of this key.

@@ -36,10 +36,6 @@ pub struct OffsetAndMetadata {
 
 impl From<Offset> for OffsetAndMetadata {
     fn from(offset: Offset) -> Self {
-        Self {
-            offset,
-            leader_epoch: None,
-            metadata: String::new(),
-        }
+        Self { offset, leader_epoch: None, metadata: String::new() }
     }
 }

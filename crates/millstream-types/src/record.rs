@@ -138,10 +138,7 @@ impl<'a> Record<'a> {
     }
 }
 
-const EMPTY_HEADER: RecordHeader<'static> = RecordHeader {
-    key: "",
-    value: None,
-};
+const EMPTY_HEADER: RecordHeader<'static> = RecordHeader { key: "", value: None };
 
 /// Headers: a few inline, more on the heap.
 #[derive(Clone, Debug)]
@@ -181,9 +178,7 @@ mod tests {
     #[test]
     fn headers_keep_order_and_duplicates_past_the_inline_slots() {
         let keys = ["a", "b", "a", "c", "d", "a"];
-        let record = keys
-            .iter()
-            .fold(Record::to("t"), |record, key| record.header(key, key));
+        let record = keys.iter().fold(Record::to("t"), |record, key| record.header(key, key));
         let seen: Vec<_> = record.headers().iter().map(|header| header.key).collect();
         assert_eq!(seen, keys);
     }

@@ -55,10 +55,7 @@ pub struct TopicPartition {
 impl TopicPartition {
     /// Names partition `partition` of `topic`.
     pub fn new(topic: impl Into<TopicName>, partition: impl Into<PartitionId>) -> Self {
-        Self {
-            topic: topic.into(),
-            partition: partition.into(),
-        }
+        Self { topic: topic.into(), partition: partition.into() }
     }
 }
 

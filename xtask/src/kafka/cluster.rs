@@ -67,11 +67,7 @@ impl Cluster {
         // Any 16 bytes in URL-safe base64 will do: Kafka only compares it.
         let cluster_id = format!("{:0>22}", format!("ms{}", std::process::id()));
         format_all(&dist, &folder, &cluster_id, &nodes)?;
-        let state = State {
-            version: options.version.clone(),
-            cluster_id,
-            nodes,
-        };
+        let state = State { version: options.version.clone(), cluster_id, nodes };
         let mut cluster = Self { folder, state };
         for index in 0..cluster.state.nodes.len() {
             cluster.state.nodes[index].start(&dist, &cluster.folder)?;
@@ -89,21 +85,14 @@ impl Cluster {
         let folder = dist::cluster_folder(name);
         let text = fs::read_to_string(folder.join("cluster.json"))
             .with_context(|| format!("there is no cluster `{name}`: `cargo xtask kafka up`"))?;
-        Ok(Self {
-            folder,
-            state: serde_json::from_str(&text)?,
-        })
+        Ok(Self { folder, state: serde_json::from_str(&text)? })
     }
 
     /// The addresses that clients start from.
     #[must_use]
     pub fn bootstrap(&self) -> String {
-        let all: Vec<_> = self
-            .state
-            .nodes
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.port))
-            .collect();
+        let all: Vec<_> =
+            self.state.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         all.join(",")
     }
 
@@ -123,11 +112,7 @@ impl Cluster {
     /// A line for each node.
     #[must_use]
     pub fn status(&self) -> String {
-        let mut text = format!(
-            "Kafka {}, bootstrap {}\n",
-            self.state.version,
-            self.bootstrap()
-        );
+        let mut text = format!("Kafka {}, bootstrap {}\n", self.state.version, self.bootstrap());
         for node in &self.state.nodes {
             let state = match (node.is_running(), probe::brokers_known(node.port)) {
                 (false, _) => "down".to_owned(),
@@ -190,21 +175,12 @@ impl Cluster {
     /// Waits until every running node knows every running node.
     fn wait_until_complete(&self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
-        let started: Vec<_> = self
-            .state
-            .nodes
-            .iter()
-            .filter(|node| node.is_running())
-            .collect();
+        let started: Vec<_> = self.state.nodes.iter().filter(|node| node.is_running()).collect();
         for node in &started {
             while probe::brokers_known(node.port).is_none_or(|known| known < started.len()) {
                 if !node.is_running() || Instant::now() > deadline {
                     let tail = node.log_tail(&self.folder);
-                    bail!(
-                        "Kafka {} node {} did not come up:\n{tail}",
-                        self.state.version,
-                        node.id
-                    );
+                    bail!("Kafka {} node {} did not come up:\n{tail}", self.state.version, node.id);
                 }
                 thread::sleep(POLL_INTERVAL);
             }
@@ -230,12 +206,7 @@ fn allot_nodes(count: usize) -> Result<Vec<Node>> {
         .collect::<Result<_, _>>()?;
     let pairs = ports.chunks_exact(2).zip(1..);
     Ok(pairs
-        .map(|(pair, id)| Node {
-            id,
-            port: pair[0],
-            controller_port: pair[1],
-            pid: None,
-        })
+        .map(|(pair, id)| Node { id, port: pair[0], controller_port: pair[1], pid: None })
         .collect())
 }
 

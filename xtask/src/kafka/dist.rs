@@ -23,34 +23,19 @@ impl Distribution {
     /// # Errors
     /// If Java or Maven is missing, or Maven cannot resolve the version.
     pub fn get(version: &str) -> Result<Self> {
-        shell::require(
-            "java",
-            "-version",
-            "install a JDK, 17 or later (Debian: default-jdk)",
-        )?;
+        shell::require("java", "-version", "install a JDK, 17 or later (Debian: default-jdk)")?;
         let folder = home().join("dist").join(version);
         let done = folder.join("complete");
         let libs = folder.join("libs");
         if !done.exists() {
-            shell::require(
-                "mvn",
-                "-version",
-                "install Maven, 3.8 or later (Debian: maven)",
-            )?;
+            shell::require("mvn", "-version", "install Maven, 3.8 or later (Debian: maven)")?;
             // Built aside and renamed, so that two that start at once cannot see half of it.
-            let staging = home()
-                .join("dist")
-                .join(format!("{version}.{}", std::process::id()));
+            let staging = home().join("dist").join(format!("{version}.{}", std::process::id()));
             fs::create_dir_all(&staging)?;
             fs::write(staging.join("pom.xml"), pom(version))?;
             shell::run(
                 Command::new("mvn")
-                    .args([
-                        "-q",
-                        "-B",
-                        "dependency:copy-dependencies",
-                        "-DoutputDirectory=libs",
-                    ])
+                    .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"])
                     .current_dir(&staging),
             )
             .with_context(|| format!("Maven could not bring Kafka {version}"))?;
@@ -66,10 +51,7 @@ impl Distribution {
     #[must_use]
     pub fn java(&self, heap: &str) -> Command {
         let mut command = Command::new("java");
-        command
-            .arg(format!("-Xmx{heap}"))
-            .arg("-cp")
-            .arg(self.libs.join("*"));
+        command.arg(format!("-Xmx{heap}")).arg("-cp").arg(self.libs.join("*"));
         command
     }
 }
@@ -91,17 +73,10 @@ fn pom(version: &str) -> String {
     } else {
         (version, String::new())
     };
-    let api = if exclusion.is_empty() {
-        String::new()
-    } else {
-        dependency("kafka-tools-api", tools, "")
-    };
+    let api =
+        if exclusion.is_empty() { String::new() } else { dependency("kafka-tools-api", tools, "") };
     // The tools of another version must not bring that version's libraries along.
-    let tools_exclusions = if tools == version {
-        String::new()
-    } else {
-        exclusion_of_all()
-    };
+    let tools_exclusions = if tools == version { String::new() } else { exclusion_of_all() };
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n<modelVersion>4.0.0</modelVersion>\n\
          <groupId>millstream</groupId><artifactId>kafka</artifactId><version>1</version>\n\
@@ -125,12 +100,7 @@ fn exclusion(artifact: &str) -> String {
 }
 
 fn exclusion_of_all() -> String {
-    [
-        "kafka-clients",
-        "kafka-server",
-        "kafka-server-common",
-        "kafka-group-coordinator",
-    ]
-    .map(exclusion)
-    .concat()
+    ["kafka-clients", "kafka-server", "kafka-server-common", "kafka-group-coordinator"]
+        .map(exclusion)
+        .concat()
 }

@@ -75,15 +75,8 @@ pub enum NodeAction {
 /// If Java or Maven is missing, or the cluster does not do as it is told.
 pub fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Up {
-            version,
-            nodes,
-            name,
-        } => {
-            let options = ClusterOptions {
-                version: version.clone(),
-                nodes: *nodes,
-            };
+        Command::Up { version, nodes, name } => {
+            let options = ClusterOptions { version: version.clone(), nodes: *nodes };
             let cluster = Cluster::up(name, &options)?;
             println!("{}", cluster.bootstrap());
         }

@@ -35,10 +35,7 @@ impl Node {
     ) -> Result<()> {
         let folder = self.folder(folder);
         fs::create_dir_all(&folder)?;
-        fs::write(
-            folder.join("server.properties"),
-            self.properties(&folder, all),
-        )?;
+        fs::write(folder.join("server.properties"), self.properties(&folder, all))?;
         let output = dist
             .java("256m")
             .args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"])
@@ -58,10 +55,7 @@ impl Node {
     /// Starts the process, detached from this one.
     pub(super) fn start(&mut self, dist: &Distribution, folder: &Path) -> Result<()> {
         let folder = self.folder(folder);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(folder.join("server.log"))?;
+        let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
         let child = dist
             .java("512m")
             .args(["-Xms256m", "-XX:+UseSerialGC", "kafka.Kafka"])
@@ -92,12 +86,8 @@ impl Node {
             return false;
         };
         // A killed child of this very process stays as a zombie until it is waited for.
-        let zombie =
-            fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).is_ok_and(|stat| {
-                stat.rsplit(')')
-                    .next()
-                    .is_some_and(|rest| rest.starts_with(" Z"))
-            });
+        let zombie = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))
+            .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")));
         !zombie && test_kill_process(pid).is_ok()
     }
 
@@ -134,10 +124,7 @@ impl Node {
                     self.port, self.controller_port
                 ),
             ),
-            (
-                "advertised.listeners",
-                format!("PLAINTEXT://127.0.0.1:{}", self.port),
-            ),
+            ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{}", self.port)),
             ("controller.listener.names", "CONTROLLER".to_owned()),
             (
                 "listener.security.protocol.map",
@@ -150,21 +137,12 @@ impl Node {
             ("offsets.topic.replication.factor", replicas.to_string()),
             // Few partitions of the internal topics: the cluster is ready much sooner.
             ("offsets.topic.num.partitions", "8".to_owned()),
-            (
-                "transaction.state.log.replication.factor",
-                replicas.to_string(),
-            ),
+            ("transaction.state.log.replication.factor", replicas.to_string()),
             ("transaction.state.log.min.isr", in_sync.to_string()),
             ("transaction.state.log.num.partitions", "8".to_owned()),
-            (
-                "share.coordinator.state.topic.replication.factor",
-                replicas.to_string(),
-            ),
+            ("share.coordinator.state.topic.replication.factor", replicas.to_string()),
             ("share.coordinator.state.topic.min.isr", in_sync.to_string()),
-            (
-                "share.coordinator.state.topic.num.partitions",
-                "8".to_owned(),
-            ),
+            ("share.coordinator.state.topic.num.partitions", "8".to_owned()),
             ("group.initial.rebalance.delay.ms", "0".to_owned()),
             ("auto.create.topics.enable", "false".to_owned()),
         ];

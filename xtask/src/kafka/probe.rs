@@ -17,9 +17,7 @@ pub(super) fn brokers_known(port: u16) -> Option<usize> {
     socket.write_all(&METADATA_V1).ok()?;
     let mut length = [0; 4];
     socket.read_exact(&mut length).ok()?;
-    let length = usize::try_from(i32::from_be_bytes(length))
-        .ok()
-        .filter(|n| *n <= ANSWER_MAX)?;
+    let length = usize::try_from(i32::from_be_bytes(length)).ok().filter(|n| *n <= ANSWER_MAX)?;
     let mut answer = vec![0; length];
     socket.read_exact(&mut answer).ok()?;
     let count = answer.get(4..8)?.try_into().ok()?;

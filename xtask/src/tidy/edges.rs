@@ -12,27 +12,14 @@ use crate::shell;
 const GRAPH: [(&str, &[&str]); 10] = [
     (
         "millstream-cli",
-        &[
-            "millstream-client",
-            "millstream-broker",
-            "millstream-registry",
-            "millstream",
-        ],
+        &["millstream-client", "millstream-broker", "millstream-registry", "millstream"],
     ),
     (
         "millstream",
-        &[
-            "millstream-core",
-            "millstream-state",
-            "millstream-state-sled",
-            "millstream-client",
-        ],
+        &["millstream-core", "millstream-state", "millstream-state-sled", "millstream-client"],
     ),
     ("millstream-broker", &["millstream-protocol"]),
-    (
-        "millstream-client",
-        &["millstream-client-core", "millstream-protocol"],
-    ),
+    ("millstream-client", &["millstream-client-core", "millstream-protocol"]),
     ("millstream-core", &["millstream-state"]),
     ("millstream-client-core", &["millstream-protocol"]),
     ("millstream-state-sled", &["millstream-state"]),
@@ -42,12 +29,8 @@ const GRAPH: [(&str, &[&str]); 10] = [
 ];
 
 /// The crates that may use tokio; in all others it is a finding.
-const WITH_TOKIO: [&str; 4] = [
-    "millstream-cli",
-    "millstream",
-    "millstream-broker",
-    "millstream-client",
-];
+const WITH_TOKIO: [&str; 4] =
+    ["millstream-cli", "millstream", "millstream-broker", "millstream-client"];
 
 /// Compares every edge of the workspace with the table.
 pub(super) fn check() -> Result<Vec<Finding>> {
@@ -65,10 +48,7 @@ pub(super) fn check() -> Result<Vec<Finding>> {
             continue;
         }
         let Some(allowed) = graph.get(name) else {
-            findings.push(Finding::new(
-                place,
-                "the crate is not in the table of the architecture",
-            ));
+            findings.push(Finding::new(place, "the crate is not in the table of the architecture"));
             continue;
         };
         for dependency in &package.dependencies {

@@ -37,10 +37,7 @@ pub(super) fn tracked() -> Result<Vec<Source>> {
     for path in String::from_utf8(output.stdout)?.lines() {
         // Binary vectors are not text, and a deleted file may still be in the index.
         if let Ok(text) = fs::read_to_string(shell::root().join(path)) {
-            sources.push(Source {
-                path: path.to_owned(),
-                text,
-            });
+            sources.push(Source { path: path.to_owned(), text });
         }
     }
     Ok(sources)
@@ -54,10 +51,7 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     let compile_fail = source.path.contains("/compile_fail/") || source.path.contains("/ui/");
     if !source.text.starts_with("//!") && !compile_fail {
-        findings.push(Finding::new(
-            &source.path,
-            "opens without a `//!` line saying what it is",
-        ));
+        findings.push(Finding::new(&source.path, "opens without a `//!` line saying what it is"));
     }
     if source.is_generated() {
         return findings;

@@ -36,10 +36,8 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
 }
 
 fn top_level(sources: &[Source]) -> Vec<Finding> {
-    let entries: BTreeSet<_> = sources
-        .iter()
-        .filter_map(|source| source.path.split('/').next())
-        .collect();
+    let entries: BTreeSet<_> =
+        sources.iter().filter_map(|source| source.path.split('/').next()).collect();
     entries
         .into_iter()
         .filter(|entry| !entry.starts_with('.') && !TOP.contains(entry))
@@ -59,10 +57,7 @@ fn modules(sources: &[Source]) -> Vec<Finding> {
         .filter_map(|source| source.path.strip_suffix(".rs"))
         .filter(|stem| folders.contains(stem) && !stem.starts_with("tests/tests/"))
         .map(|stem| {
-            Finding::new(
-                format!("{stem}.rs"),
-                "stands beside a folder of its name: use mod.rs",
-            )
+            Finding::new(format!("{stem}.rs"), "stands beside a folder of its name: use mod.rs")
         })
         .collect()
 }
@@ -71,20 +66,14 @@ fn modules(sources: &[Source]) -> Vec<Finding> {
 fn core_lints(sources: &[Source]) -> Vec<Finding> {
     let text_of = |core: &str| {
         let path = format!("crates/{core}/.clippy.toml");
-        sources
-            .iter()
-            .find(|source| source.path == path)
-            .map(|source| source.text.as_str())
+        sources.iter().find(|source| source.path == path).map(|source| source.text.as_str())
     };
     let expected = text_of(CORES[0]);
     CORES
         .iter()
         .filter(|core| text_of(core).is_none() || text_of(core) != expected)
         .map(|core| {
-            Finding::new(
-                format!("crates/{core}/.clippy.toml"),
-                "differs from the other cores'",
-            )
+            Finding::new(format!("crates/{core}/.clippy.toml"), "differs from the other cores'")
         })
         .collect()
 }

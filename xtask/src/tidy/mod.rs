@@ -17,10 +17,7 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            text: text.into(),
-        }
+        Self { place: place.into(), text: text.into() }
     }
 }
 

@@ -49,17 +49,11 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
         }
         for mark in MARKS.iter().filter(|mark| line.contains(*mark)) {
             if !is_allowed(source, mark) {
-                findings.push(Finding::new(
-                    place(),
-                    format!("leftover mark `{}`", mark.trim()),
-                ));
+                findings.push(Finding::new(place(), format!("leftover mark `{}`", mark.trim())));
             }
         }
         let declares = line.contains("struct ") || line.contains("trait ") || line.contains("fn ");
-        for (name, advice) in NAMES
-            .iter()
-            .filter(|(name, _)| declares && line.contains(name))
-        {
+        for (name, advice) in NAMES.iter().filter(|(name, _)| declares && line.contains(name)) {
             findings.push(Finding::new(
                 place(),
                 format!("`{}`: {advice}", name.trim_end_matches(" {")),

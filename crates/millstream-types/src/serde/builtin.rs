@@ -93,21 +93,14 @@ macro_rules! bytes_serde {
     };
 }
 
-bytes_serde!(
-    String,
-    |value, out| out.extend_from_slice(value.as_bytes()),
-    |bytes| read_text(bytes).map(str::to_owned)
-);
-bytes_serde!(
-    Vec<u8>,
-    |value, out| out.extend_from_slice(value),
-    |bytes| Ok(bytes.to_vec())
-);
-bytes_serde!(
-    Bytes,
-    |value, out| out.extend_from_slice(value),
-    |bytes| Ok(Bytes::copy_from_slice(bytes))
-);
+bytes_serde!(String, |value, out| out.extend_from_slice(value.as_bytes()), |bytes| read_text(
+    bytes
+)
+.map(str::to_owned));
+bytes_serde!(Vec<u8>, |value, out| out.extend_from_slice(value), |bytes| Ok(bytes.to_vec()));
+bytes_serde!(Bytes, |value, out| out.extend_from_slice(value), |bytes| Ok(Bytes::copy_from_slice(
+    bytes
+)));
 bytes_serde!(bool, |value, out| out.push(u8::from(*value)), read_bool);
 // UUIDSerializer writes the text of 36 characters, not the 16 bytes.
 bytes_serde!(
@@ -124,14 +117,8 @@ fn read_bool(bytes: &[u8]) -> Result<bool, SerdeError> {
     match bytes {
         [0] => Ok(false),
         [1] => Ok(true),
-        [other] => Err(SerdeError::other(format!(
-            "a boolean is 0 or 1, not {other}"
-        ))),
-        _ => Err(SerdeError::Length {
-            type_name: "bool",
-            expected: 1,
-            actual: bytes.len(),
-        }),
+        [other] => Err(SerdeError::other(format!("a boolean is 0 or 1, not {other}"))),
+        _ => Err(SerdeError::Length { type_name: "bool", expected: 1, actual: bytes.len() }),
     }
 }
 
@@ -143,15 +130,9 @@ mod tests {
     fn check<T: DefaultSerde + PartialEq + std::fmt::Debug>(value: T, bytes: &[u8]) {
         let serde = T::default_serde();
         let mut out = Vec::new();
-        serde
-            .serializer()
-            .serialize("t", &mut Headers::new(), &value, &mut out)
-            .unwrap();
+        serde.serializer().serialize("t", &mut Headers::new(), &value, &mut out).unwrap();
         assert_eq!(out, bytes);
-        let read = serde
-            .deserializer()
-            .deserialize("t", &Headers::new(), bytes)
-            .unwrap();
+        let read = serde.deserializer().deserialize("t", &Headers::new(), bytes).unwrap();
         assert_eq!(read, value);
     }
 
@@ -170,18 +151,11 @@ mod tests {
     #[test]
     fn wrong_bytes_are_refused() {
         let read = |bytes: &[u8]| {
-            i64::default_serde()
-                .deserializer()
-                .deserialize("t", &Headers::new(), bytes)
+            i64::default_serde().deserializer().deserialize("t", &Headers::new(), bytes)
         };
-        assert_eq!(
-            read(&[1, 2]).unwrap_err().to_string(),
-            "i64 takes 8 bytes, not 2"
-        );
+        assert_eq!(read(&[1, 2]).unwrap_err().to_string(), "i64 takes 8 bytes, not 2");
         let text =
-            String::default_serde()
-                .deserializer()
-                .deserialize("t", &Headers::new(), &[b'a', 0xff]);
+            String::default_serde().deserializer().deserialize("t", &Headers::new(), &[b'a', 0xff]);
         assert_eq!(text.unwrap_err().to_string(), "invalid UTF-8 at byte 1");
     }
 }

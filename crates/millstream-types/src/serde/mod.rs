@@ -51,10 +51,7 @@ impl<T> Serde<T> {
         serializer: impl Serializer<T> + 'static,
         deserializer: impl Deserializer<T> + 'static,
     ) -> Self {
-        Self {
-            serializer: Arc::new(serializer),
-            deserializer: Arc::new(deserializer),
-        }
+        Self { serializer: Arc::new(serializer), deserializer: Arc::new(deserializer) }
     }
 
     /// The half that writes.
@@ -72,10 +69,7 @@ impl<T> Serde<T> {
 
 impl<T> Clone for Serde<T> {
     fn clone(&self) -> Self {
-        Self {
-            serializer: self.serializer.clone(),
-            deserializer: self.deserializer.clone(),
-        }
+        Self { serializer: self.serializer.clone(), deserializer: self.deserializer.clone() }
     }
 }
 
