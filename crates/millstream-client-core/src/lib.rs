@@ -40,6 +40,7 @@ pub mod consumer;
 pub mod coordinator;
 mod cx;
 pub mod engine;
+pub mod group;
 pub mod metadata;
 pub mod outbox;
 pub mod producer;
