@@ -3,12 +3,15 @@
 //! * [`frame`] cuts a byte stream into frames under a size cap,
 //! * [`codec`] turns whole frames into messages and back, behind the shape guard,
 //! * [`messages`] are the plain structs, [`api`] names the APIs and their versions,
+//! * [`batch`] writes and reads record batches, [`compression`] their codecs,
 //! * [`negotiate`] chooses the versions one connection speaks,
 //! * [`error_code`] are the broker's error codes with their classes,
 //! * [`wire`] are the primitive types, for the few messages that are written by hand.
 
 pub mod api;
+pub mod batch;
 pub mod codec;
+pub mod compression;
 pub mod error;
 pub mod error_code;
 pub mod frame;
