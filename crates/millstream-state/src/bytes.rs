@@ -37,6 +37,19 @@ impl SmallBytes {
         }
     }
 
+    /// `head` and `tail` in one.
+    pub(crate) fn concat(head: &[u8], tail: &[u8]) -> Self {
+        let mut bytes = [0; INLINE];
+        let len = head.len() + tail.len();
+        let Some(held) = bytes.get_mut(..len) else {
+            return [head, tail].concat().as_slice().into();
+        };
+        let (first, second) = held.split_at_mut(head.len());
+        first.copy_from_slice(head);
+        second.copy_from_slice(tail);
+        Self(Repr::Inline { len: len as u8, bytes })
+    }
+
     /// Overwrites these bytes by `bytes`, in place where both are short.
     pub(crate) fn assign(&mut self, bytes: &[u8]) {
         match &mut self.0 {

@@ -62,7 +62,7 @@ pub enum StoreError {
         store: Arc<str>,
         /// The first failure.
         #[source]
-        cause: Arc<StoreError>,
+        cause: Arc<Self>,
     },
     /// The changelog did not take a record.
     #[error("the changelog of store {store} refused a record: {source}")]

@@ -40,7 +40,9 @@ mod error;
 mod kv;
 mod memory;
 mod offset_row;
+mod poison;
 mod range;
+mod rows;
 pub mod timestamped;
 
 pub use budget::ByteBudget;

@@ -1,8 +1,10 @@
 //! Key-value stores: the layers of a store, top down, one file each.
 
+mod cache;
 mod committed;
 mod frozen;
 mod iter;
+mod overlay;
 mod store;
 
 use std::ops::Deref;
@@ -100,6 +102,17 @@ pub enum ValueRef<'a> {
     Borrowed(&'a [u8]),
     /// Was read from the engine.
     Owned(SmallBytes),
+}
+
+impl ValueRef<'_> {
+    /// The bytes, to keep.
+    #[must_use]
+    pub fn into_owned(self) -> SmallBytes {
+        match self {
+            Self::Borrowed(bytes) => bytes.into(),
+            Self::Owned(bytes) => bytes,
+        }
+    }
 }
 
 impl Deref for ValueRef<'_> {
