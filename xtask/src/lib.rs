@@ -3,6 +3,7 @@
 //! The binary is `cargo xtask`; the suites under `tests/` use [`kafka`] to run real clusters.
 
 pub mod ci;
+pub mod codegen;
 pub mod kafka;
 pub mod tidy;
 

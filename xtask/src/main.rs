@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{ci, kafka, tidy};
+use xtask::{ci, codegen, kafka, tidy};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation of the workspace")]
@@ -19,6 +19,12 @@ enum Command {
     Kafka(kafka::Command),
     /// Checks what the compiler cannot: crate graph, sizes, headers, words.
     Tidy,
+    /// Writes the generated files of the protocol crate from Kafka's schemas.
+    Codegen {
+        /// Writes nothing; fails where a committed file is not what would be written.
+        #[arg(long)]
+        check: bool,
+    },
     /// Runs every test, bringing real Kafka up and taking it down.
     Test,
     /// Runs all that CI runs: format, clippy, tidy, docs, tests.
@@ -29,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Kafka(command) => kafka::run(&command),
         Command::Tidy => tidy::run(),
+        Command::Codegen { check } => codegen::run(check),
         Command::Test => ci::test(),
         Command::Ci => ci::run(),
     };

@@ -29,10 +29,7 @@ impl VersionRange {
     /// The versions in both ranges; `None` where there are none.
     #[must_use]
     pub fn intersect(self, other: Self) -> Option<Self> {
-        let both = Self {
-            min: self.min.max(other.min),
-            max: self.max.min(other.max),
-        };
+        let both = Self { min: self.min.max(other.min), max: self.max.min(other.max) };
         (both.min <= both.max).then_some(both)
     }
 }
@@ -97,11 +94,7 @@ impl ApiKey {
     /// a version must be able to read the answer (KIP-511).
     #[must_use]
     pub const fn response_header_version(self, version: i16) -> i16 {
-        if self.is_flexible(version) && !matches!(self, Self::ApiVersions) {
-            1
-        } else {
-            0
-        }
+        if self.is_flexible(version) && !matches!(self, Self::ApiVersions) { 1 } else { 0 }
     }
 }
 

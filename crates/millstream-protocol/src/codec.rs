@@ -44,8 +44,7 @@ impl RequestHeader {
     /// Whether this crate can decode the body.
     #[must_use]
     pub fn is_supported(&self) -> bool {
-        self.api()
-            .is_some_and(|api| crate::api::supported_versions(api).contains(self.api_version))
+        self.api().is_some_and(|api| crate::api::supported_versions(api).contains(self.api_version))
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -53,21 +52,13 @@ impl RequestHeader {
         let api_version = reader.i16()?;
         let correlation_id = reader.i32()?;
         let Ok(api) = ApiKey::try_from(api_key) else {
-            return Err(DecodeError::Unsupported {
-                api: api_key,
-                version: api_version,
-            });
+            return Err(DecodeError::Unsupported { api: api_key, version: api_version });
         };
         let client_id = reader.nullable_string()?.map(str::to_owned);
         if api.request_header_version(api_version) >= 2 {
             reader.skip_tagged_fields()?;
         }
-        Ok(Self {
-            api_key,
-            api_version,
-            correlation_id,
-            client_id,
-        })
+        Ok(Self { api_key, api_version, correlation_id, client_id })
     }
 }
 
@@ -95,11 +86,7 @@ pub fn put_request_header(
     writer.i16(version);
     writer.i32(correlation_id);
     if writer.nullable_string(client_id).is_err() {
-        return Err(inexpressible(
-            api,
-            version,
-            "the client id is longer than 32767 bytes".into(),
-        ));
+        return Err(inexpressible(api, version, "the client id is longer than 32767 bytes".into()));
     }
     if api.request_header_version(version) >= 2 {
         writer.uvarint(0);
@@ -160,10 +147,7 @@ pub fn decode_request<R: crate::messages::ServedRequest>(
     let mut reader = Reader::new(&frame);
     let header = RequestHeader::read(&mut reader)?;
     if header.api_key != R::KEY.code() || header.api_version != version {
-        return Err(DecodeError::Unsupported {
-            api: header.api_key,
-            version: header.api_version,
-        });
+        return Err(DecodeError::Unsupported { api: header.api_key, version: header.api_version });
     }
     let at = reader.at();
     guard::check_request(R::KEY, version, &frame, at)?;
@@ -204,11 +188,7 @@ fn supported(api: ApiKey, version: i16) -> Result<(), EncodeError> {
     if supported.contains(version) {
         return Ok(());
     }
-    Err(EncodeError::Unsupported {
-        api,
-        version,
-        supported,
-    })
+    Err(EncodeError::Unsupported { api, version, supported })
 }
 
 fn body<M: Encodable>(
@@ -217,23 +197,15 @@ fn body<M: Encodable>(
     message: &M,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
-    message
-        .encode(out, version)
-        .map_err(|error| inexpressible(api, version, error.to_string()))
+    message.encode(out, version).map_err(|error| inexpressible(api, version, error.to_string()))
 }
 
 fn inexpressible(api: ApiKey, version: i16, reason: String) -> EncodeError {
-    EncodeError::Inexpressible {
-        api,
-        version,
-        reason,
-    }
+    EncodeError::Inexpressible { api, version, reason }
 }
 
 fn decode_body<M: Decodable>(version: i16, frame: Bytes, at: usize) -> Result<M, DecodeError> {
     let mut body = frame.slice(at..);
-    M::decode(&mut body, version).map_err(|_| DecodeError::Malformed {
-        at,
-        reason: Malformed::Refused,
-    })
+    M::decode(&mut body, version)
+        .map_err(|_| DecodeError::Malformed { at, reason: Malformed::Refused })
 }

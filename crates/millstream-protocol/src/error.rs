@@ -69,6 +69,9 @@ pub enum Malformed {
     /// Null where the schema allows none.
     #[error("null in a field that cannot be null")]
     UnexpectedNull,
+    /// The byte before a nullable struct is neither 1 nor -1.
+    #[error("a presence byte that is neither 1 nor -1")]
+    Presence,
     /// A variable-length integer of more than five bytes.
     #[error("a variable-length integer that does not end")]
     Varint,

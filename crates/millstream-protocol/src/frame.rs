@@ -65,10 +65,7 @@ impl FrameDecoder {
     /// A decoder which refuses frames longer than `max` bytes.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            max,
-        }
+        Self { buffer: BytesMut::new(), max }
     }
 
     /// The buffer to read a socket into.
@@ -128,10 +125,7 @@ impl FrameDecoder {
 pub fn check_length(length: i32, max: usize) -> Result<usize, FrameError> {
     match usize::try_from(length) {
         Err(_) => Err(FrameError::Negative { length }),
-        Ok(size) if size > max => Err(FrameError::Oversized {
-            length: length.unsigned_abs(),
-            max,
-        }),
+        Ok(size) if size > max => Err(FrameError::Oversized { length: length.unsigned_abs(), max }),
         Ok(size) => Ok(size),
     }
 }

@@ -14,6 +14,7 @@ pub mod codec;
 pub mod compression;
 pub mod error;
 pub mod error_code;
+mod fields;
 pub mod frame;
 mod generated;
 mod guard;

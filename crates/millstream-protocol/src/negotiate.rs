@@ -42,17 +42,15 @@ pub fn read_api_versions(version: i16, frame: Bytes) -> Result<ApiVersionsOutcom
     let answer = codec::decode_response::<ApiVersionsRequest>(spoken, frame)?;
     Ok(match ErrorCode::from(answer.error_code) {
         ErrorCode::None => ApiVersionsOutcome::Known(Box::new(BrokerVersions::new(&answer))),
-        ErrorCode::UnsupportedVersion if version > 0 => ApiVersionsOutcome::AskAgain {
-            version: next_version(version, &answer),
-        },
+        ErrorCode::UnsupportedVersion if version > 0 => {
+            ApiVersionsOutcome::AskAgain { version: next_version(version, &answer) }
+        }
         error => ApiVersionsOutcome::Refused(error),
     })
 }
 
 fn next_version(asked: i16, answer: &ApiVersionsResponse) -> i16 {
-    let named = BrokerVersions::new(answer)
-        .choose(ApiKey::ApiVersions)
-        .unwrap_or(0);
+    let named = BrokerVersions::new(answer).choose(ApiKey::ApiVersions).unwrap_or(0);
     // The same version again would be refused again, for ever.
     if named < asked { named } else { 0 }
 }
@@ -75,20 +73,10 @@ impl BrokerVersions {
         let finalized = answer.finalized_features.iter();
         Self {
             ranges: ranges
-                .map(|api| {
-                    (
-                        api.api_key,
-                        VersionRange::new(api.min_version, api.max_version),
-                    )
-                })
+                .map(|api| (api.api_key, VersionRange::new(api.min_version, api.max_version)))
                 .collect(),
             supported_features: features
-                .map(|f| {
-                    (
-                        f.name.to_string(),
-                        VersionRange::new(f.min_version, f.max_version),
-                    )
-                })
+                .map(|f| (f.name.to_string(), VersionRange::new(f.min_version, f.max_version)))
                 .collect(),
             finalized_features: finalized
                 .map(|f| (f.name.to_string(), f.max_version_level))
@@ -122,11 +110,7 @@ impl BrokerVersions {
             .and_then(|range| range.intersect(wanted))
             .and_then(|range| range.intersect(supported_versions(api)))
             .map(|range| range.max)
-            .ok_or(NoCommonVersion {
-                api,
-                wanted,
-                broker,
-            })
+            .ok_or(NoCommonVersion { api, wanted, broker })
     }
 
     /// The levels of feature `name` that the broker could run.

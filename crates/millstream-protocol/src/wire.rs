@@ -43,11 +43,7 @@ impl<'a> Reader<'a> {
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let Some(taken) = rest.get(..length) else {
-            return Err(DecodeError::Truncated {
-                at: self.at,
-                needed: length,
-                left: rest.len(),
-            });
+            return Err(DecodeError::Truncated { at: self.at, needed: length, left: rest.len() });
         };
         self.at += length;
         Ok(taken)
@@ -105,10 +101,7 @@ impl<'a> Reader<'a> {
                 return Ok(value);
             }
         }
-        Err(DecodeError::Malformed {
-            at,
-            reason: Malformed::Varint,
-        })
+        Err(DecodeError::Malformed { at, reason: Malformed::Varint })
     }
 
     /// A string with a two-byte length, -1 for null.
@@ -117,27 +110,89 @@ impl<'a> Reader<'a> {
     /// The length is negative or does not fit, or the string is not UTF-8.
     pub fn nullable_string(&mut self) -> Result<Option<&'a str>, DecodeError> {
         let at = self.at;
-        let length = match self.i16()? {
-            -1 => return Ok(None),
-            length => usize::try_from(length).map_err(|_| DecodeError::Malformed {
-                at,
-                reason: Malformed::NegativeLength,
-            })?,
-        };
-        let left = self.left();
-        if length > left {
-            return Err(DecodeError::Oversized {
-                at,
-                declared: length as u64,
-                left,
-            });
-        }
-        std::str::from_utf8(self.take(length)?)
+        let Some(length) = self.string_length(false)? else { return Ok(None) };
+        std::str::from_utf8(self.announced(length, at)?)
             .map(Some)
-            .map_err(|_| DecodeError::Malformed {
-                at,
-                reason: Malformed::Utf8,
-            })
+            .map_err(|_| DecodeError::Malformed { at, reason: Malformed::Utf8 })
+    }
+
+    /// The length before a string: two bytes, or variable in flexible versions; `None`: null.
+    ///
+    /// # Errors
+    /// The length is negative, or the bytes end inside it.
+    pub fn string_length(&mut self, flexible: bool) -> Result<Option<u32>, DecodeError> {
+        if flexible {
+            return Ok(self.uvarint()?.checked_sub(1));
+        }
+        let at = self.at;
+        not_negative(self.i16()?.into(), at)
+    }
+
+    /// The length before bytes, or the count before an array: four bytes, or variable in flexible
+    /// versions; `None`: null.
+    ///
+    /// # Errors
+    /// The length is negative, or the bytes end inside it.
+    pub fn length(&mut self, flexible: bool) -> Result<Option<u32>, DecodeError> {
+        if flexible {
+            return Ok(self.uvarint()?.checked_sub(1));
+        }
+        let at = self.at;
+        not_negative(self.i32()?, at)
+    }
+
+    /// The `length` bytes that the length at byte `at` announced.
+    ///
+    /// # Errors
+    /// Fewer are left.
+    pub fn announced(&mut self, length: u32, at: usize) -> Result<&'a [u8], DecodeError> {
+        let left = self.left();
+        if length as usize > left {
+            return Err(DecodeError::Oversized { at, declared: length.into(), left });
+        }
+        self.take(length as usize)
+    }
+
+    /// The byte before a struct that may be null: whether the struct is there.
+    ///
+    /// # Errors
+    /// The byte is missing, or neither 1 nor -1.
+    pub fn is_present(&mut self) -> Result<bool, DecodeError> {
+        let at = self.at;
+        match self.i8()? {
+            1 => Ok(true),
+            -1 => Ok(false),
+            _ => Err(DecodeError::Malformed { at, reason: Malformed::Presence }),
+        }
+    }
+
+    /// How many tagged fields follow.
+    ///
+    /// # Errors
+    /// More are announced than the bytes that are left can hold.
+    pub fn tag_count(&mut self) -> Result<u32, DecodeError> {
+        let at = self.at;
+        let count = self.uvarint()?;
+        let left = self.left();
+        // A tagged field has a tag and a size at least.
+        if u64::from(count) * 2 > left as u64 {
+            return Err(DecodeError::Oversized { at, declared: count.into(), left });
+        }
+        Ok(count)
+    }
+
+    /// The next tagged field: its tag, and a reader confined to its content.
+    ///
+    /// # Errors
+    /// Its size does not fit.
+    pub fn tagged_field(&mut self) -> Result<(u32, Self), DecodeError> {
+        let tag = self.uvarint()?;
+        let at = self.at;
+        let size = self.uvarint()?;
+        let start = self.at;
+        self.announced(size, at)?;
+        let content = self.bytes.get(..self.at).unwrap_or_default();
+        Ok((tag, Self::starting_at(content, start)))
     }
 
     /// Skips the tagged fields at the end of a struct.
@@ -145,32 +200,19 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A size does not fit.
     pub fn skip_tagged_fields(&mut self) -> Result<(), DecodeError> {
-        let at = self.at;
-        let count = self.uvarint()?;
-        // A tagged field has at least a tag and a size.
-        if u64::from(count) * 2 > self.left() as u64 {
-            let left = self.left();
-            return Err(DecodeError::Oversized {
-                at,
-                declared: count.into(),
-                left,
-            });
-        }
-        for _ in 0..count {
-            self.uvarint()?;
-            let at = self.at;
-            let size = self.uvarint()?;
-            if size as usize > self.left() {
-                let left = self.left();
-                return Err(DecodeError::Oversized {
-                    at,
-                    declared: size.into(),
-                    left,
-                });
-            }
-            self.take(size as usize)?;
+        for _ in 0..self.tag_count()? {
+            self.tagged_field()?;
         }
         Ok(())
+    }
+}
+
+/// The length `value` read at byte `at`; `None` for -1, which is null.
+fn not_negative(value: i32, at: usize) -> Result<Option<u32>, DecodeError> {
+    match u32::try_from(value) {
+        Ok(length) => Ok(Some(length)),
+        Err(_) if value == -1 => Ok(None),
+        Err(_) => Err(DecodeError::Malformed { at, reason: Malformed::NegativeLength }),
     }
 }
 
