@@ -76,10 +76,7 @@ impl BatchBuilder {
         let start = self.buffer.len();
         let end = start + plan.size();
         if end > self.limit || self.count == i32::MAX {
-            return Err(AppendError::Full {
-                needed: end,
-                limit: self.limit,
-            });
+            return Err(AppendError::Full { needed: end, limit: self.limit });
         }
         if timestamp.0 < Timestamp::NONE.0 {
             return Err(AppendError::InvalidTimestamp(timestamp.0));
@@ -112,11 +109,7 @@ impl BatchBuilder {
 
     /// The size of a batch that holds this record alone.
     #[must_use]
-    pub fn single_record_size<'h, H>(
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: H,
-    ) -> usize
+    pub fn single_record_size<'h, H>(key: Option<&[u8]>, value: Option<&[u8]>, headers: H) -> usize
     where
         H: IntoIterator<Item: Into<HeaderView<'h>>>,
     {
@@ -230,11 +223,7 @@ impl BatchBuilder {
     where
         H: IntoIterator<Item: Into<HeaderView<'h>>>,
     {
-        let delta = if self.count == 0 {
-            0
-        } else {
-            timestamp.0.wrapping_sub(self.base_timestamp)
-        };
+        let delta = if self.count == 0 { 0 } else { timestamp.0.wrapping_sub(self.base_timestamp) };
         Plan::new(delta, self.count, key, value, headers)
     }
 }
@@ -275,12 +264,7 @@ impl Plan {
             + field_size(value)
             + varint::size(header_count as i64)
             + header_bytes;
-        Self {
-            body,
-            header_count,
-            timestamp_delta,
-            offset_delta,
-        }
+        Self { body, header_count, timestamp_delta, offset_delta }
     }
 
     /// The bytes of the record with its length.

@@ -7,8 +7,8 @@ use thiserror::Error;
 use super::header::{ATTRIBUTES_AT, BATCH_OVERHEAD, checksum};
 use super::records::{Layout, RawRecord};
 use super::{
-    BatchError, BatchHeader, BufferPool, ControlRecord, Cursor, RawBatch, RecordDefect,
-    RecordView, Records, legacy,
+    BatchError, BatchHeader, BufferPool, ControlRecord, Cursor, RawBatch, RecordDefect, RecordView,
+    Records, legacy,
 };
 use crate::compression::{Compression, Decompressor, Opened};
 
@@ -38,10 +38,7 @@ pub struct CheckError {
 
 impl From<BatchError> for CheckError {
     fn from(error: BatchError) -> Self {
-        Self {
-            error,
-            prefix: None,
-        }
+        Self { error, prefix: None }
     }
 }
 
@@ -175,10 +172,7 @@ pub(super) fn open_trusted(
     bytes: Bytes,
     decompressor: &mut Decompressor,
 ) -> Result<CheckedBatch, CheckError> {
-    let invalid = |what| BatchError::Header {
-        base_offset: header.base_offset.0,
-        what,
-    };
+    let invalid = |what| BatchError::Header { base_offset: header.base_offset.0, what };
     let Ok(declared) = u32::try_from(header.record_count) else {
         return Err(invalid("its record count is negative").into());
     };
@@ -190,20 +184,11 @@ pub(super) fn open_trusted(
         codec => decompress(&header, codec, &bytes[BATCH_OVERHEAD..], decompressor)?,
     };
     let (count, defect) = check_records(body.records(), declared, header.last_offset_delta);
-    let batch = CheckedBatch {
-        layout: Layout::of(&header),
-        header,
-        body,
-        count,
-    };
+    let batch = CheckedBatch { layout: Layout::of(&header), header, body, count };
     match defect {
         None => Ok(batch),
         Some(defect) => Err(CheckError {
-            error: BatchError::Record {
-                base_offset: header.base_offset.0,
-                index: count,
-                defect,
-            },
+            error: BatchError::Record { base_offset: header.base_offset.0, index: count, defect },
             prefix: (count > 0).then(|| Box::new(batch)),
         }),
     }
@@ -225,10 +210,7 @@ fn decompress(
     let pool = decompressor.pool().clone();
     match decompressor.open(codec, header.magic, input, pool.take()) {
         Ok(opened) => Ok(Body::Opened(OpenedBuffer { opened, pool })),
-        Err(source) => Err(BatchError::Compression {
-            base_offset: header.base_offset.0,
-            source,
-        }),
+        Err(source) => Err(BatchError::Compression { base_offset: header.base_offset.0, source }),
     }
 }
 
@@ -282,10 +264,5 @@ fn check_legacy(
             (body, set)
         }
     };
-    Ok(CheckedBatch {
-        header,
-        body,
-        layout: set.layout,
-        count: set.count,
-    })
+    Ok(CheckedBatch { header, body, layout: set.layout, count: set.count })
 }

@@ -5,9 +5,7 @@
 //! producer id 8, producer epoch 2, base sequence 4, record count 4. The checksum covers
 //! everything from the attributes on, so a broker sets base offset and leader epoch for free.
 
-use millstream_types::{
-    LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TimestampType,
-};
+use millstream_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TimestampType};
 
 use super::BatchError;
 use crate::compression::Compression;
@@ -125,10 +123,7 @@ impl BatchHeader {
     /// When fewer than [`BATCH_OVERHEAD`] bytes are there, or the format is another.
     pub fn parse(bytes: &[u8]) -> Result<Self, BatchError> {
         let Some(head) = bytes.first_chunk::<BATCH_OVERHEAD>() else {
-            return Err(BatchError::Truncated {
-                needed: BATCH_OVERHEAD,
-                available: bytes.len(),
-            });
+            return Err(BatchError::Truncated { needed: BATCH_OVERHEAD, available: bytes.len() });
         };
         let base_offset = i64_at(head, 0);
         let magic = head[MAGIC_AT] as i8;
@@ -179,11 +174,7 @@ impl BatchHeader {
     /// The time at which compaction may drop the batch's tombstones, where one is set (KIP-534).
     #[must_use]
     pub const fn delete_horizon(&self) -> Option<Timestamp> {
-        if self.attributes.has_delete_horizon() {
-            Some(self.base_timestamp)
-        } else {
-            None
-        }
+        if self.attributes.has_delete_horizon() { Some(self.base_timestamp) } else { None }
     }
 
     /// The bytes of the whole batch, header included.
@@ -267,7 +258,12 @@ pub(super) fn write_head(bytes: &mut [u8], head: &Head) {
 }
 
 /// Writes the three fields of an idempotent producer.
-pub(super) fn write_producer(bytes: &mut [u8], id: ProducerId, epoch: ProducerEpoch, sequence: i32) {
+pub(super) fn write_producer(
+    bytes: &mut [u8],
+    id: ProducerId,
+    epoch: ProducerEpoch,
+    sequence: i32,
+) {
     put(bytes, PRODUCER_ID_AT, id.0.to_be_bytes());
     put(bytes, PRODUCER_EPOCH_AT, epoch.0.to_be_bytes());
     put(bytes, BASE_SEQUENCE_AT, sequence.to_be_bytes());

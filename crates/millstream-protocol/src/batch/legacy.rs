@@ -68,14 +68,7 @@ pub(super) fn read_message<'a>(set: &'a [u8], at: &mut usize) -> Option<Message<
         return None;
     }
     *at += size;
-    Some(Message {
-        offset: i64_at(message, 0),
-        magic,
-        attributes,
-        timestamp,
-        key,
-        value,
-    })
+    Some(Message { offset: i64_at(message, 0), magic, attributes, timestamp, key, value })
 }
 
 fn read_field(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
@@ -119,11 +112,7 @@ pub(super) fn check_crc(bytes: &[u8]) -> Result<(), (u32, u32)> {
     let stored = i32_at(bytes, CRC_AT) as u32;
     let mut crc = flate2::Crc::new();
     crc.update(&bytes[MAGIC_AT..]);
-    if crc.sum() == stored {
-        Ok(())
-    } else {
-        Err((stored, crc.sum()))
-    }
+    if crc.sum() == stored { Ok(()) } else { Err((stored, crc.sum())) }
 }
 
 /// What a message set decompressed from `header`'s message was found to be.
@@ -152,11 +141,8 @@ pub(super) fn check_set(header: &BatchHeader, set: &[u8]) -> Result<CheckedSet, 
     let mut last = None;
     while at < set.len() {
         let start = at;
-        let defect = |defect| BatchError::Record {
-            base_offset: header.base_offset.0,
-            index: count,
-            defect,
-        };
+        let defect =
+            |defect| BatchError::Record { base_offset: header.base_offset.0, index: count, defect };
         let message = read_message(set, &mut at).ok_or_else(|| defect(RecordDefect::Field))?;
         check_crc(&set[start..at]).map_err(|_| defect(RecordDefect::Crc))?;
         // `AbstractLegacyRecordBatch.DeepRecordsIterator` refuses both.

@@ -6,15 +6,15 @@
 //! the wire is believed before the bytes behind it were seen.
 
 mod builder;
-mod sealed;
-mod header;
-mod raw;
 mod check;
-mod records;
 mod control;
+mod error;
+mod header;
 mod legacy;
 mod pool;
-mod error;
+mod raw;
+mod records;
+mod sealed;
 mod varint;
 
 pub use builder::{AppendError, BatchBuilder};

@@ -70,8 +70,6 @@ impl Default for BufferPool {
 
 impl fmt::Debug for BufferPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BufferPool")
-            .field("idle", &self.idle())
-            .finish_non_exhaustive()
+        f.debug_struct("BufferPool").field("idle", &self.idle()).finish_non_exhaustive()
     }
 }

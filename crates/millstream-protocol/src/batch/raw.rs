@@ -93,11 +93,7 @@ impl RawBatches {
     /// Over the records field of one partition.
     #[must_use]
     pub const fn new(records: Bytes) -> Self {
-        Self {
-            rest: records,
-            truncated: None,
-            any: false,
-        }
+        Self { rest: records, truncated: None, any: false }
     }
 
     /// The cut-off batch at the end, once the iteration reached it.
@@ -107,11 +103,8 @@ impl RawBatches {
     }
 
     fn cut_off(&mut self, needed: Option<usize>) {
-        self.truncated = Some(TruncatedBatch {
-            available: self.rest.len(),
-            needed,
-            is_first: !self.any,
-        });
+        self.truncated =
+            Some(TruncatedBatch { available: self.rest.len(), needed, is_first: !self.any });
         self.rest.clear();
     }
 }
@@ -155,10 +148,7 @@ fn batch_size(bytes: &[u8]) -> Result<Option<usize>, BatchError> {
     let length = i32_at(bytes, LOG_OVERHEAD - 4);
     // DefaultRecordBatch and LegacyRecord refuse less as well (`ByteBufferLogInputStream`).
     if length < legacy::LENGTH_MIN as i32 {
-        return Err(BatchError::Length {
-            base_offset: i64_at(bytes, 0),
-            length,
-        });
+        return Err(BatchError::Length { base_offset: i64_at(bytes, 0), length });
     }
     Ok(Some(LOG_OVERHEAD + length as usize))
 }

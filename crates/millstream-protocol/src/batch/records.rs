@@ -55,10 +55,7 @@ impl HeaderView<'_> {
 impl<'a> From<RecordHeader<'a>> for HeaderView<'a> {
     #[inline]
     fn from(header: RecordHeader<'a>) -> Self {
-        Self {
-            key: header.key.as_bytes(),
-            value: header.value,
-        }
+        Self { key: header.key.as_bytes(), value: header.value }
     }
 }
 
@@ -72,10 +69,7 @@ impl<'a> From<&RecordHeader<'a>> for HeaderView<'a> {
 impl<'a> From<&'a Header> for HeaderView<'a> {
     #[inline]
     fn from(header: &'a Header) -> Self {
-        Self {
-            key: header.key.as_bytes(),
-            value: header.value.as_deref(),
-        }
+        Self { key: header.key.as_bytes(), value: header.value.as_deref() }
     }
 }
 
@@ -87,10 +81,7 @@ pub struct HeaderViews<'a> {
 }
 
 impl HeaderViews<'_> {
-    pub(super) const NONE: HeaderViews<'static> = HeaderViews {
-        bytes: &[],
-        count: 0,
-    };
+    pub(super) const NONE: HeaderViews<'static> = HeaderViews { bytes: &[], count: 0 };
 
     /// The headers with bytes of their own.
     #[must_use]
@@ -147,12 +138,7 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// Over bytes that were checked, or that this process encoded.
     pub(super) const fn trusted(bytes: &'a [u8], count: u32, layout: Layout) -> Self {
-        Self {
-            bytes,
-            count,
-            layout,
-            cursor: Cursor { at: 0, index: 0 },
-        }
+        Self { bytes, count, layout, cursor: Cursor { at: 0, index: 0 } }
     }
 
     pub(super) const fn starting_at(mut self, cursor: Cursor) -> Self {
@@ -219,12 +205,7 @@ pub(super) enum Format {
 impl Layout {
     /// Of a batch that is being built.
     pub(super) const fn built(base_timestamp: i64) -> Self {
-        Self {
-            format: Format::Current,
-            base_offset: 0,
-            base_timestamp,
-            append_time: None,
-        }
+        Self { format: Format::Current, base_offset: 0, base_timestamp, append_time: None }
     }
 
     /// Of a format 2 batch with this header.
@@ -276,13 +257,7 @@ impl<'a> RawRecord<'a> {
             // A negative count is kept as one that no record can have.
             count: count as u32,
         };
-        Some(Self {
-            offset_delta,
-            timestamp_delta,
-            key,
-            value,
-            headers,
-        })
+        Some(Self { offset_delta, timestamp_delta, key, value, headers })
     }
 
     /// Proves that the headers fill the rest of the record.
@@ -299,11 +274,7 @@ impl<'a> RawRecord<'a> {
             key.ok_or(RecordDefect::NullHeaderKey)?;
             read_field(bytes, &mut at).ok_or(RecordDefect::Field)?;
         }
-        if at == bytes.len() {
-            Ok(())
-        } else {
-            Err(RecordDefect::Trailing)
-        }
+        if at == bytes.len() { Ok(()) } else { Err(RecordDefect::Trailing) }
     }
 
     #[inline]

@@ -4,9 +4,7 @@ use bytes::Bytes;
 use millstream_types::{LeaderEpoch, ProducerEpoch, ProducerId};
 
 use super::check::open_trusted;
-use super::header::{
-    Attributes, BATCH_OVERHEAD, write_crc, write_flag, write_producer,
-};
+use super::header::{Attributes, BATCH_OVERHEAD, write_crc, write_flag, write_producer};
 use super::records::{Layout, Records};
 use super::{BatchHeader, BatchMut, CheckError, CheckedBatch};
 use crate::compression::{Compression, Decompressor};
@@ -24,11 +22,7 @@ pub struct SealedBatch {
 
 impl SealedBatch {
     pub(super) const fn new(bytes: Vec<u8>, record_count: i32) -> Self {
-        Self {
-            bytes,
-            record_count,
-            finished: false,
-        }
+        Self { bytes, record_count, finished: false }
     }
 
     /// Sets the idempotent producer and the sequence number of the first record.

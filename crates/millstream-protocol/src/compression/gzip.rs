@@ -27,9 +27,7 @@ pub(super) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self {
-            deflate: Compress::new_gzip(flate2::Compression::default(), WINDOW_BITS),
-        }
+        Self { deflate: Compress::new_gzip(flate2::Compression::default(), WINDOW_BITS) }
     }
 }
 
@@ -41,9 +39,7 @@ impl Encoder {
             1..=9 => flate2::Compression::new(level as u32),
             _ => return Err("1 to 9, or -1 for the default"),
         };
-        Ok(Self {
-            deflate: Compress::new_gzip(level, WINDOW_BITS),
-        })
+        Ok(Self { deflate: Compress::new_gzip(level, WINDOW_BITS) })
     }
 
     pub(super) fn compress(
@@ -68,10 +64,7 @@ impl Encoder {
 }
 
 const fn failed(what: &'static str) -> CompressionError {
-    CompressionError::Encoder {
-        codec: Compression::Gzip,
-        what,
-    }
+    CompressionError::Encoder { codec: Compression::Gzip, what }
 }
 
 /// Reads members one behind the other.
@@ -82,9 +75,7 @@ pub(super) struct Decoder {
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self {
-            inflate: Decompress::new(false),
-        }
+        Self { inflate: Decompress::new(false) }
     }
 }
 
@@ -120,9 +111,7 @@ impl Decoder {
             let mut probe = [0];
             let full = output.is_full();
             let room = if full { &mut probe[..] } else { output.some()? };
-            let status = self
-                .inflate
-                .decompress(&body[read..], room, FlushDecompress::None);
+            let status = self.inflate.decompress(&body[read..], room, FlushDecompress::None);
             let fresh = (self.inflate.total_out() - written) as usize;
             if full && fresh > 0 {
                 return Err(output.bomb());

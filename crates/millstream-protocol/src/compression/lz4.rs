@@ -38,9 +38,7 @@ pub(super) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self {
-            table: CompressTable::large(),
-        }
+        Self { table: CompressTable::large() }
     }
 }
 
@@ -150,11 +148,8 @@ fn read_block(
 ) -> Result<(), CompressionError> {
     let (filled, room) = output.split(descriptor.block_max);
     let capped = room.len() < descriptor.block_max;
-    let window = if descriptor.independent {
-        &[]
-    } else {
-        &filled[filled.len().saturating_sub(WINDOW)..]
-    };
+    let window =
+        if descriptor.independent { &[] } else { &filled[filled.len().saturating_sub(WINDOW)..] };
     match decompress_into_with_dict(block, room, window) {
         Ok(written) => {
             output.advance(written);

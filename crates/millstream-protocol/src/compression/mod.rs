@@ -4,10 +4,10 @@
 //! given: a decompression bomb is an error, whatever its codec. Contexts and buffers are kept from
 //! one batch to the next.
 
-mod output;
 mod gzip;
-mod snappy;
 mod lz4;
+mod output;
+mod snappy;
 mod zstd;
 
 use std::fmt;
@@ -164,11 +164,8 @@ impl Compressor {
     /// # Errors
     /// When the codec has no such level here; a level is never silently another.
     pub fn with_level(codec: Compression, level: i32) -> Result<Self, CompressionError> {
-        let unsupported = |supported| CompressionError::UnsupportedLevel {
-            codec,
-            level,
-            supported,
-        };
+        let unsupported =
+            |supported| CompressionError::UnsupportedLevel { codec, level, supported };
         let encoder = match codec {
             Compression::None => return Err(unsupported("no level")),
             Compression::Gzip => gzip::Encoder::with_level(level).map(Encoder::Gzip),
@@ -176,9 +173,7 @@ impl Compressor {
             Compression::Lz4 => lz4::Encoder::with_level(level).map(Encoder::Lz4),
             Compression::Zstd => zstd::Encoder::with_level(level).map(Encoder::Zstd),
         };
-        Ok(Self {
-            encoder: encoder.map_err(unsupported)?,
-        })
+        Ok(Self { encoder: encoder.map_err(unsupported)? })
     }
 
     /// The codec.
@@ -234,13 +229,7 @@ impl Decompressor {
     /// A decompressor that takes its buffers from `pool`.
     #[must_use]
     pub fn with_pool(limit: usize, pool: BufferPool) -> Self {
-        Self {
-            limit,
-            pool,
-            gzip: None,
-            snappy: snappy::Decoder::default(),
-            zstd: None,
-        }
+        Self { limit, pool, gzip: None, snappy: snappy::Decoder::default(), zstd: None }
     }
 
     /// The most bytes that one batch may decompress to.

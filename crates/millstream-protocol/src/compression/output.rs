@@ -19,12 +19,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) const fn new(codec: Compression, buffer: Vec<u8>, limit: usize) -> Self {
-        Self {
-            codec,
-            bytes: buffer,
-            filled: 0,
-            limit,
-        }
+        Self { codec, bytes: buffer, filled: 0, limit }
     }
 
     /// Room for exactly `size` more bytes, behind what is filled; refused if that passes the limit.
@@ -84,24 +79,15 @@ impl Output {
     }
 
     pub(super) const fn bomb(&self) -> CompressionError {
-        CompressionError::DecompressionBomb {
-            codec: self.codec,
-            limit: self.limit,
-        }
+        CompressionError::DecompressionBomb { codec: self.codec, limit: self.limit }
     }
 
     pub(super) const fn malformed(&self, what: &'static str) -> CompressionError {
-        CompressionError::Malformed {
-            codec: self.codec,
-            what,
-        }
+        CompressionError::Malformed { codec: self.codec, what }
     }
 
     pub(super) fn finish(self) -> Opened {
-        Opened {
-            bytes: self.bytes,
-            len: self.filled,
-        }
+        Opened { bytes: self.bytes, len: self.filled }
     }
 }
 

@@ -25,9 +25,7 @@ pub(super) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self {
-            raw: raw::Encoder::new(),
-        }
+        Self { raw: raw::Encoder::new() }
     }
 }
 
@@ -64,9 +62,7 @@ pub(super) struct Decoder {
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self {
-            raw: raw::Decoder::new(),
-        }
+        Self { raw: raw::Decoder::new() }
     }
 }
 

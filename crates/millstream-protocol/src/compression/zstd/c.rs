@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use zstd::stream::raw::{CParameter, DParameter, Encoder as Frames, InBuffer, Operation, OutBuffer};
+use zstd::stream::raw::{
+    CParameter, DParameter, Encoder as Frames, InBuffer, Operation, OutBuffer,
+};
 
 use super::super::output::Output;
 use super::super::{Compression, CompressionError};
@@ -19,10 +21,7 @@ pub(in super::super) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self {
-            level: DEFAULT_LEVEL,
-            frames: None,
-        }
+        Self { level: DEFAULT_LEVEL, frames: None }
     }
 }
 
@@ -35,10 +34,7 @@ impl fmt::Debug for Encoder {
 impl Encoder {
     pub(in super::super) fn with_level(level: i32) -> Result<Self, &'static str> {
         if zstd::compression_level_range().contains(&level) {
-            Ok(Self {
-                level,
-                frames: None,
-            })
+            Ok(Self { level, frames: None })
         } else {
             Err("-131072 to 22")
         }
@@ -49,11 +45,10 @@ impl Encoder {
         input: &[u8],
         output: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
-        self.try_compress(input, output)
-            .map_err(|_| CompressionError::Encoder {
-                codec: Compression::Zstd,
-                what: "the C library reports an error",
-            })
+        self.try_compress(input, output).map_err(|_| CompressionError::Encoder {
+            codec: Compression::Zstd,
+            what: "the C library reports an error",
+        })
     }
 
     fn try_compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> std::io::Result<()> {

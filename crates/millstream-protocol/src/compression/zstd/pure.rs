@@ -27,10 +27,7 @@ pub(in super::super) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self {
-            frames: FrameCompressor::new(CompressionLevel::Fastest),
-            input: Vec::new(),
-        }
+        Self { frames: FrameCompressor::new(CompressionLevel::Fastest), input: Vec::new() }
     }
 }
 
