@@ -1,1 +1,17 @@
 //! An in-process Kafka broker for development and tests.
+//!
+//! [`Broker::in_process`] starts real nodes on real sockets, with faults on demand. [`Cluster`] is the
+//! same broker as a pure state machine: frames and the time in, frames out. All data is in memory
+//! and gone when the broker is.
+
+mod api;
+mod core;
+mod shell;
+
+pub use core::{
+    Cluster, ClusterConfig, ConnectionId, ControlError, Fault, GroupConfig, Limits, Output,
+    ResponseFrame,
+};
+pub use shell::{Broker, BrokerBuilder, RunningCluster, StartError};
+
+pub use millstream_protocol::{ApiKey, ErrorCode};

@@ -1,0 +1,63 @@
+//! ApiVersions 0 to the newest: which APIs and versions the broker serves (KIP-511).
+//!
+//! A version that is not known is answered in version 0 with `UNSUPPORTED_VERSION` and the list, by
+//! [`unsupported`]. Omitted: features are not advertised, since none of Kafka's (group.version,
+//! transaction.version, …) is implemented.
+
+use bytes::BytesMut;
+use millstream_protocol::codec::encode_response;
+use millstream_protocol::messages::api_versions_response::ApiVersion;
+use millstream_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use millstream_protocol::{EncodeError, ErrorCode};
+
+use super::{Api, Call, SERVED, Served, served_versions};
+use crate::core::frame::ResponseFrame;
+use crate::core::state::State;
+
+impl Api for ApiVersionsRequest {
+    fn serve(self, _: &mut State, call: &Call) -> Served<ApiVersionsResponse> {
+        let named = call.version < 3
+            || (is_software_name(&self.client_software_name)
+                && is_software_name(&self.client_software_version));
+        if !named {
+            return Served::Now(self.refuse(call.version, ErrorCode::InvalidRequest));
+        }
+        Served::Now(ApiVersionsResponse::default().with_api_keys(list()))
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> ApiVersionsResponse {
+        ApiVersionsResponse::default().with_error_code(code.code())
+    }
+}
+
+/// The answer to a version that is not known: version 0, which every client can read.
+pub(crate) fn unsupported(correlation_id: i32) -> Result<ResponseFrame, EncodeError> {
+    let response = ApiVersionsResponse::default()
+        .with_error_code(ErrorCode::UnsupportedVersion.code())
+        .with_api_keys(list());
+    let mut out = BytesMut::new();
+    encode_response::<ApiVersionsRequest>(0, correlation_id, &response, &mut out)?;
+    Ok(out.freeze().into())
+}
+
+fn list() -> Vec<ApiVersion> {
+    let mut apis = SERVED.to_vec();
+    apis.sort_unstable();
+    apis.into_iter()
+        .filter_map(|api| Some((api, served_versions(api)?)))
+        .map(|(api, versions)| {
+            ApiVersion::default()
+                .with_api_key(api.code())
+                .with_min_version(versions.min)
+                .with_max_version(versions.max)
+        })
+        .collect()
+}
+
+/// `ApiVersionsRequest.SOFTWARE_NAME_VERSION_PATTERN`.
+fn is_software_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(inner)
+}

@@ -1,0 +1,164 @@
+//! The APIs, one file each, and the table that finds the handler of a request.
+
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use millstream_protocol::api::{VersionRange, supported_versions};
+use millstream_protocol::codec::{decode_request, encode_response};
+use millstream_protocol::messages::{ServedRequest, StrBytes};
+use millstream_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
+use millstream_types::{BrokerId, Timestamp};
+use thiserror::Error;
+
+use crate::core::connection::{ConnectionId, Parked};
+use crate::core::frame::ResponseFrame;
+use crate::core::state::State;
+
+mod api_versions;
+mod create_topics;
+pub(crate) mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+
+/// A request on its way through its handler.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: String,
+    pub(crate) node: BrokerId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) now: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+/// What a handler gives back.
+#[derive(Debug)]
+pub(crate) enum Served<R> {
+    /// The answer.
+    Now(R),
+    /// The answer, encoded already.
+    Frame(ResponseFrame),
+    /// No answer is wanted (`acks=0`).
+    Silent,
+    /// The connection is closed instead.
+    Close,
+    /// The answer comes later.
+    Parked(Parked, Option<Instant>),
+}
+
+/// An API that the broker serves.
+pub(crate) trait Api: ServedRequest {
+    /// Does what the request asks.
+    fn serve(self, state: &mut State, call: &Call) -> Served<Self::Response>;
+
+    /// The answer that says `code` wherever an answer of this API can say it.
+    fn refuse(&self, version: i16, code: ErrorCode) -> Self::Response;
+}
+
+/// The request or its answer cannot be put on the wire; the connection is closed, as in Kafka.
+#[derive(Debug, Error)]
+pub(crate) enum ServeError {
+    #[error("the request cannot be decoded")]
+    Decode(#[from] DecodeError),
+    #[error("the answer cannot be encoded")]
+    Encode(#[from] EncodeError),
+}
+
+/// What becomes of a request, its answer encoded.
+pub(crate) enum Reply {
+    Frame(ResponseFrame),
+    Silent,
+    Close,
+    Parked(Parked, Option<Instant>),
+}
+
+/// Declares the table of APIs.
+macro_rules! table {
+    ($($api:ident => $request:ty),* $(,)?) => {
+        /// The APIs that the broker serves.
+        pub(crate) const SERVED: &[ApiKey] = &[$(ApiKey::$api),*];
+
+        /// Serves a request, or refuses it with `refusal`.
+        pub(crate) fn serve(
+            state: &mut State,
+            api: ApiKey,
+            call: &Call,
+            frame: Bytes,
+            refusal: Option<ErrorCode>,
+        ) -> Result<Reply, ServeError> {
+            match api {
+                $(ApiKey::$api => serve_one::<$request>(state, call, frame, refusal),)*
+                _ => Err(ServeError::Decode(DecodeError::Unsupported {
+                    api: api.code(),
+                    version: call.version,
+                })),
+            }
+        }
+    };
+}
+
+pub(crate) use api_versions::unsupported as unsupported_api_versions;
+use millstream_protocol::messages as m;
+
+table! {
+    Produce => m::ProduceRequest,
+    Fetch => m::FetchRequest,
+    ListOffsets => m::ListOffsetsRequest,
+    Metadata => m::MetadataRequest,
+    FindCoordinator => m::FindCoordinatorRequest,
+    ApiVersions => m::ApiVersionsRequest,
+    CreateTopics => m::CreateTopicsRequest,
+    InitProducerId => m::InitProducerIdRequest,
+}
+
+/// The versions of an API that the broker serves; `None`: it does not serve it.
+pub(crate) fn served_versions(api: ApiKey) -> Option<VersionRange> {
+    SERVED.contains(&api).then(|| supported_versions(api))
+}
+
+fn serve_one<R: Api>(
+    state: &mut State,
+    call: &Call,
+    frame: Bytes,
+    refusal: Option<ErrorCode>,
+) -> Result<Reply, ServeError> {
+    let request: R = decode_request(call.version, frame)?;
+    let served = match refusal {
+        Some(code) => Served::Now(request.refuse(call.version, code)),
+        None => request.serve(state, call),
+    };
+    Ok(match served {
+        Served::Now(response) => {
+            Reply::Frame(encode::<R>(call.version, call.correlation_id, &response)?)
+        }
+        Served::Frame(frame) => Reply::Frame(frame),
+        Served::Silent => Reply::Silent,
+        Served::Close => Reply::Close,
+        Served::Parked(parked, until) => Reply::Parked(parked, until),
+    })
+}
+
+/// Encodes an answer with its length and header.
+pub(crate) fn encode<R: ServedRequest>(
+    version: i16,
+    correlation_id: i32,
+    response: &R::Response,
+) -> Result<ResponseFrame, EncodeError> {
+    let mut out = BytesMut::with_capacity(256);
+    encode_response::<R>(version, correlation_id, response, &mut out)?;
+    Ok(out.freeze().into())
+}
+
+/// Text for a message.
+pub(crate) fn text(text: impl AsRef<str>) -> StrBytes {
+    StrBytes::from_string(text.as_ref().to_owned())
+}
+
+/// The topic name of a message.
+pub(crate) fn topic_name(name: &str) -> m::TopicName {
+    m::TopicName(text(name))
+}

@@ -1,0 +1,259 @@
+//! Produce 3 to 13: appends one batch per partition, for all `acks`.
+//!
+//! A batch is validated as `LogValidator` does by its header and checksum: exactly one whole batch
+//! of format 2, no control batch, consistent counts, a known codec. Records are not looked at,
+//! except for null keys where the topic is compacted. Idempotence is checked by
+//! [`Producers`](crate::core::producers::Producers). With `acks=all` nothing is waited for, because
+//! nothing is replicated; too small an ISR refuses the batch. An error with `acks=0` closes the
+//! connection, as in Kafka, so that the client looks for the leader anew. Omitted: transactions,
+//! recompression (`compression.type`), timestamp bounds.
+
+use bytes::{Bytes, BytesMut};
+use millstream_protocol::ErrorCode;
+use millstream_protocol::batch::{BatchHeader, BatchMut};
+use millstream_protocol::compression::Compression;
+use millstream_protocol::messages as m;
+use millstream_protocol::messages::produce_response::{
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use millstream_protocol::messages::{ProduceRequest, ProduceResponse};
+use millstream_types::{BrokerId, Timestamp, TimestampType};
+
+use super::{Api, Call, Served, text};
+use crate::core::batch::{has_keyless_record, verify};
+use crate::core::configs::TopicConfigs;
+use crate::core::producers::SequenceCheck;
+use crate::core::state::{Refused, State};
+use crate::core::topic::{Partition, Topic, TopicRef};
+
+/// `acks=all`.
+const ALL: i16 = -1;
+/// The first version that names topics by id.
+const BY_ID: i16 = 13;
+/// The first version that may carry zstd (KIP-110).
+const ZSTD: i16 = 7;
+/// The first version that tells the leader (KIP-951).
+const TELLS_LEADER: i16 = 10;
+
+impl Api for ProduceRequest {
+    fn serve(self, state: &mut State, call: &Call) -> Served<ProduceResponse> {
+        if !matches!(self.acks, -1..=1) {
+            return Served::Now(self.refuse(call.version, ErrorCode::InvalidRequiredAcks));
+        }
+        let mut failed = false;
+        let mut leaders = Vec::new();
+        let mut responses = Vec::with_capacity(self.topic_data.len());
+        for data in self.topic_data {
+            let topic = TopicRef::of(call.version >= BY_ID, data.topic_id, &data.name);
+            let mut partitions = Vec::with_capacity(data.partition_data.len());
+            for partition in data.partition_data {
+                let answer = append(state, call, self.acks, &topic, partition, &mut leaders);
+                failed |= answer.error_code != 0;
+                partitions.push(answer);
+            }
+            responses.push(
+                TopicProduceResponse::default()
+                    .with_name(data.name)
+                    .with_topic_id(data.topic_id)
+                    .with_partition_responses(partitions),
+            );
+        }
+        if self.acks == 0 {
+            return if failed { Served::Close } else { Served::Silent };
+        }
+        let mut response = ProduceResponse::default().with_responses(responses);
+        if call.version >= TELLS_LEADER {
+            response.node_endpoints = endpoints(state, leaders);
+        }
+        Served::Now(response)
+    }
+
+    fn refuse(&self, _: i16, code: ErrorCode) -> ProduceResponse {
+        let responses = self.topic_data.iter().map(|data| {
+            let partitions = data.partition_data.iter();
+            let partitions = partitions.map(|partition| failure(partition.index, code));
+            TopicProduceResponse::default()
+                .with_name(data.name.clone())
+                .with_topic_id(data.topic_id)
+                .with_partition_responses(partitions.collect())
+        });
+        ProduceResponse::default().with_responses(responses.collect())
+    }
+}
+
+fn failure(index: i32, code: ErrorCode) -> PartitionProduceResponse {
+    PartitionProduceResponse::default()
+        .with_index(index)
+        .with_error_code(code.code())
+        .with_base_offset(-1)
+}
+
+fn endpoints(state: &State, mut leaders: Vec<BrokerId>) -> Vec<NodeEndpoint> {
+    leaders.sort_unstable();
+    leaders.dedup();
+    let nodes = leaders.into_iter().filter_map(|id| state.nodes.get(id));
+    nodes
+        .map(|node| {
+            NodeEndpoint::default()
+                .with_node_id(m::BrokerId(node.id.0))
+                .with_host(text(&node.host))
+                .with_port(i32::from(node.port))
+        })
+        .collect()
+}
+
+fn append(
+    state: &mut State,
+    call: &Call,
+    acks: i16,
+    topic: &TopicRef,
+    data: m::produce_request::PartitionProduceData,
+    leaders: &mut Vec<BrokerId>,
+) -> PartitionProduceResponse {
+    let found = match state.topics.find_mut(topic) {
+        Ok(topic) => topic,
+        Err(code) => return failure(data.index, code),
+    };
+    let Topic { partitions, configs, .. } = found;
+    let index = usize::try_from(data.index).ok();
+    let Some(partition) = index.and_then(|index| partitions.get_mut(index)) else {
+        return failure(data.index, ErrorCode::UnknownTopicOrPartition);
+    };
+    if let Err(code) = partition.check_leader(call.node, -1) {
+        let mut answer = failure(data.index, code);
+        if call.version >= TELLS_LEADER
+            && let Some(leader) = partition.leader
+        {
+            leaders.push(leader);
+            answer.current_leader = LeaderIdAndEpoch::default()
+                .with_leader_id(m::BrokerId(leader.0))
+                .with_leader_epoch(partition.epoch.0);
+        }
+        return answer;
+    }
+    if acks == ALL && partition.isr.len() < configs.min_insync_replicas {
+        return failure(data.index, ErrorCode::NotEnoughReplicas);
+    }
+    let bytes = data.records.unwrap_or_default();
+    match append_batch(partition, configs, call, bytes) {
+        Ok(answer) => {
+            state.woken.extend(partition.waiting.drain(..));
+            answer.with_index(data.index)
+        }
+        Err(refused) => {
+            let mut answer = failure(data.index, refused.code);
+            if call.version >= 8 && !refused.message.is_empty() {
+                answer.error_message = Some(text(refused.message));
+            }
+            answer
+        }
+    }
+}
+
+fn append_batch(
+    partition: &mut Partition,
+    configs: &TopicConfigs,
+    call: &Call,
+    bytes: Bytes,
+) -> Result<PartitionProduceResponse, Refused> {
+    let header = verify(&bytes)?;
+    check(&header, &bytes, configs, call.version)?;
+    let answer = PartitionProduceResponse::default();
+    if header.producer_id.0 >= 0 {
+        match partition.log.producers.check(&header) {
+            SequenceCheck::Append => {}
+            SequenceCheck::Duplicate { base_offset, log_append_time } => {
+                return Ok(answer
+                    .with_base_offset(base_offset.0)
+                    .with_log_append_time_ms(log_append_time.0)
+                    .with_log_start_offset(partition.log.start().0));
+            }
+            SequenceCheck::OutOfOrder => {
+                let why = format!(
+                    "Out of order sequence number for producer {}: {} (incoming seq. number)",
+                    header.producer_id, header.base_sequence
+                );
+                return Err(Refused::new(ErrorCode::OutOfOrderSequenceNumber, why));
+            }
+            SequenceCheck::Fenced => {
+                let why = format!(
+                    "Epoch of producer {} is {}, which is smaller than the last seen epoch",
+                    header.producer_id, header.producer_epoch
+                );
+                return Err(Refused::new(ErrorCode::InvalidProducerEpoch, why));
+            }
+        }
+    }
+    if configs.compacted && has_keyless_record(&bytes)? {
+        return Err(Refused::new(
+            ErrorCode::InvalidRecord,
+            "One or more records have been rejected: a compacted topic cannot accept a message without key",
+        ));
+    }
+    let (bytes, max_timestamp, append_time) = match configs.timestamp_type {
+        TimestampType::CreateTime => (bytes, header.max_timestamp, Timestamp::NONE),
+        TimestampType::LogAppendTime => (stamp(&bytes, call.wall), call.wall, call.wall),
+    };
+    let epoch = partition.epoch;
+    let base = partition.log.append(&header, bytes, epoch, max_timestamp);
+    if header.producer_id.0 >= 0 {
+        partition.log.producers.appended(&header, base, append_time);
+    }
+    Ok(answer
+        .with_base_offset(base.0)
+        .with_log_append_time_ms(append_time.0)
+        .with_log_start_offset(partition.log.start().0))
+}
+
+/// What `LogValidator` checks by the header alone.
+fn check(
+    header: &BatchHeader,
+    bytes: &Bytes,
+    configs: &TopicConfigs,
+    version: i16,
+) -> Result<(), Refused> {
+    let invalid = |why: &str| Err(Refused::new(ErrorCode::InvalidRecord, why));
+    if header.attributes.is_control() {
+        return invalid("Clients are not allowed to write control records");
+    }
+    if header.attributes.is_transactional() {
+        return Err(Refused::new(
+            ErrorCode::InvalidTxnState,
+            "transactions are not implemented by this broker",
+        ));
+    }
+    if header.record_count <= 0 || header.last_offset_delta != header.record_count - 1 {
+        return invalid("Batch has an inconsistent offset range or no record");
+    }
+    if header.producer_id.0 >= 0 && header.base_sequence < 0 {
+        return invalid("Invalid sequence number in a record batch with a producer id");
+    }
+    match header.attributes.compression() {
+        Ok(Compression::Zstd) if version < ZSTD => {
+            return Err(Refused::new(
+                ErrorCode::UnsupportedCompressionType,
+                "Produce requests with version below 7 are not allowed to use ZStandard compression",
+            ));
+        }
+        Ok(_) => {}
+        Err(_) => return invalid("Unknown compression type"),
+    }
+    if bytes.len() > configs.max_message_bytes {
+        let why = format!(
+            "The record batch size is {} bytes which exceeds the maximum configured value of {}",
+            bytes.len(),
+            configs.max_message_bytes
+        );
+        return Err(Refused::new(ErrorCode::MessageTooLarge, why));
+    }
+    Ok(())
+}
+
+/// The batch with the broker's time in it.
+fn stamp(bytes: &Bytes, wall: Timestamp) -> Bytes {
+    let mut copy = BytesMut::from(&bytes[..]);
+    if let Ok(mut batch) = BatchMut::new(&mut copy) {
+        batch.set_max_timestamp(TimestampType::LogAppendTime, wall);
+    }
+    copy.freeze()
+}

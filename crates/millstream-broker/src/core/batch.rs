@@ -1,0 +1,73 @@
+//! Looking at record batches: the checks of a broker, and finding a record by its time.
+
+use bytes::Bytes;
+use millstream_protocol::ErrorCode;
+use millstream_protocol::batch::{BatchError, BatchHeader, CheckedBatch, RawBatch};
+use millstream_protocol::compression::Decompressor;
+use millstream_types::{Offset, Timestamp};
+
+use super::log::StoredBatch;
+use super::state::Refused;
+
+/// The most bytes that a compressed batch may open to.
+const DECOMPRESSED_MAX: usize = 256 * 1024 * 1024;
+
+/// Proves that the bytes are exactly one batch of format 2 with a right checksum.
+pub(crate) fn verify(bytes: &Bytes) -> Result<BatchHeader, Refused> {
+    let batch = RawBatch::parse(bytes.clone()).map_err(refuse)?;
+    if batch.header().magic < 2 {
+        return Err(Refused::new(
+            ErrorCode::InvalidRecord,
+            "Produce requests are only allowed to contain record batches with magic version 2",
+        ));
+    }
+    let header = *batch.header();
+    check(batch)?;
+    Ok(header)
+}
+
+fn refuse(error: BatchError) -> Refused {
+    let code = match &error {
+        BatchError::TrailingBytes { .. } => ErrorCode::InvalidRecord,
+        BatchError::Magic { .. } => ErrorCode::InvalidRecord,
+        _ => ErrorCode::CorruptMessage,
+    };
+    Refused::new(code, error.to_string())
+}
+
+/// Whether a record of the batch has no key.
+pub(crate) fn has_keyless_record(bytes: &Bytes) -> Result<bool, Refused> {
+    let checked = open(bytes.clone())?;
+    let mut records = checked.records();
+    Ok(records.any(|record| record.key.is_none()))
+}
+
+/// A record found by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FoundRecord {
+    pub(crate) offset: Offset,
+    pub(crate) timestamp: Timestamp,
+}
+
+/// The first record of a batch at or after both `time` and `from`.
+pub(crate) fn first_since(
+    batch: &StoredBatch,
+    time: Timestamp,
+    from: Offset,
+) -> Option<FoundRecord> {
+    let checked = open(batch.to_bytes()).ok()?;
+    let mut records = checked.records();
+    let found = records.find(|record| record.timestamp >= time && record.offset >= from)?;
+    Some(FoundRecord {
+        offset: found.offset,
+        timestamp: found.timestamp,
+    })
+}
+
+fn open(bytes: Bytes) -> Result<CheckedBatch, Refused> {
+    check(RawBatch::parse(bytes).map_err(refuse)?)
+}
+
+fn check(raw: RawBatch) -> Result<CheckedBatch, Refused> {
+    CheckedBatch::check(raw, &mut Decompressor::new(DECOMPRESSED_MAX)).map_err(|bad| refuse(bad.error))
+}

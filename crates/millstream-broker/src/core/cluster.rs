@@ -1,0 +1,630 @@
+//! The cluster: frames of all connections in, frames out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use millstream_protocol::codec::RequestHeader;
+use millstream_protocol::messages as m;
+use millstream_protocol::{ApiKey, ErrorCode};
+use millstream_types::{BrokerId, ClusterId, Offset, Timestamp, TopicPartition};
+use thiserror::Error;
+use tracing::{debug, warn};
+
+use super::config::ClusterConfig;
+use super::connection::{Connection, ConnectionId, Parked, Pending, RequestHead};
+use super::fault::{AfterReply, Fault, FaultAction, Faults};
+use super::frame::ResponseFrame;
+use super::state::{Answer, Refused, State, check_topic_name};
+use super::timers::Timer;
+use super::topic::Partition;
+use crate::api::{self, Call, Reply};
+
+/// What the cluster wants done with a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send these bytes.
+    Frame(ResponseFrame),
+    /// Close it; nothing more will come for it.
+    Close,
+}
+
+/// A control was used on something that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The cluster has no such node.
+    #[error("the cluster has no node {0}; nodes count from 1")]
+    UnknownNode(BrokerId),
+    /// The node is down.
+    #[error("node {0} is down; restart it first")]
+    NodeDown(BrokerId),
+    /// The cluster has no such partition.
+    #[error("the cluster has no partition {0}; create its topic first")]
+    UnknownPartition(TopicPartition),
+    /// The node holds no replica of the partition.
+    #[error("node {node} holds no replica of {partition}, so it cannot lead it")]
+    NotReplica {
+        /// The node.
+        node: BrokerId,
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// The topic cannot be created.
+    #[error("topic {topic} cannot be created: {reason}")]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A Kafka cluster of some nodes, as a pure state machine.
+///
+/// After each call that takes `now`, drain [`poll_output`](Self::poll_output) and arm one timer for
+/// [`next_timeout`](Self::next_timeout).
+#[derive(Debug)]
+pub struct Cluster {
+    state: State,
+    connections: BTreeMap<ConnectionId, Connection>,
+    next_connection: u64,
+    faults: Faults,
+    output: VecDeque<(ConnectionId, Output)>,
+    /// A moment and the wall clock at it: record times follow from `now`.
+    epoch: (Instant, Timestamp),
+}
+
+impl Cluster {
+    /// A cluster whose wall clock shows `wall` at `now`, and goes on with `now` from there.
+    #[must_use]
+    pub fn new(config: ClusterConfig, now: Instant, wall: Timestamp) -> Self {
+        Self {
+            state: State::new(config),
+            connections: BTreeMap::new(),
+            next_connection: 0,
+            faults: Faults::default(),
+            output: VecDeque::new(),
+            epoch: (now, wall),
+        }
+    }
+
+    /// The cluster's id.
+    #[must_use]
+    pub const fn cluster_id(&self) -> &ClusterId {
+        &self.state.cluster_id
+    }
+
+    /// The ids of all nodes, dead ones too.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<BrokerId> {
+        self.state.nodes.ids().collect()
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub const fn config(&self) -> &ClusterConfig {
+        &self.state.config
+    }
+
+    /// Tells the address under which clients reach a node.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn set_address(
+        &mut self,
+        node: BrokerId,
+        host: impl Into<String>,
+        port: u16,
+    ) -> Result<(), ControlError> {
+        let found = self.state.nodes.get_mut(node);
+        let found = found.ok_or(ControlError::UnknownNode(node))?;
+        found.host = host.into();
+        found.port = port;
+        Ok(())
+    }
+
+    /// Opens a connection to a node; nobody answers on one to a dead node.
+    pub fn connect(&mut self, node: BrokerId) -> ConnectionId {
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        if self.state.nodes.is_alive(node) {
+            self.connections.insert(id, Connection::new(node));
+        } else {
+            self.output.push_back((id, Output::Close));
+        }
+        id
+    }
+
+    /// The client closed a connection.
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.remove(&id)
+            && let Some(timer) = connection.pending.and_then(|pending| pending.timer)
+        {
+            self.state.timers.cancel(timer);
+        }
+    }
+
+    /// How many requests of a connection wait behind the one being served.
+    #[must_use]
+    pub fn backlog(&self, id: ConnectionId) -> usize {
+        self.connections.get(&id).map_or(0, |connection| connection.backlog.len())
+    }
+
+    /// Takes a request: a frame without its length.
+    pub fn handle_frame(&mut self, id: ConnectionId, now: Instant, frame: Bytes) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        connection.backlog.push_back(frame);
+        self.run(id, now);
+        self.settle(now);
+    }
+
+    /// The time went on.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.state.timers.pop_due(now) {
+            match timer {
+                Timer::Connection(id) => self.wait_is_over(id, now),
+                Timer::Group(_) => {}
+            }
+            self.settle(now);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.state.timers.next_timeout()
+    }
+
+    /// The next thing to do with a connection.
+    pub fn poll_output(&mut self) -> Option<(ConnectionId, Output)> {
+        self.output.pop_front()
+    }
+
+    /// Lets something go wrong.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults.add(fault);
+    }
+
+    /// Takes all faults back. What they hold up stays held up.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Kills a node: its connections close, other replicas lead. Its log survives.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn crash_node(&mut self, node: BrokerId, now: Instant) -> Result<(), ControlError> {
+        let found = self.state.nodes.get_mut(node);
+        found.ok_or(ControlError::UnknownNode(node))?.alive = false;
+        let lost: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.node == node)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            self.close(id);
+        }
+        self.state.sessions.remove(&node);
+        self.each_partition(|partition| partition.node_died(node));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Starts a node again.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn restart_node(&mut self, node: BrokerId, now: Instant) -> Result<(), ControlError> {
+        let found = self.state.nodes.get_mut(node);
+        found.ok_or(ControlError::UnknownNode(node))?.alive = true;
+        self.each_partition(|partition| partition.node_returned(node));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Makes a node the leader of a partition.
+    ///
+    /// # Errors
+    /// The node or the partition is not there, the node is down, or holds no replica.
+    pub fn move_leader(
+        &mut self,
+        partition: &TopicPartition,
+        node: BrokerId,
+        now: Instant,
+    ) -> Result<(), ControlError> {
+        if self.state.nodes.get(node).is_none() {
+            return Err(ControlError::UnknownNode(node));
+        }
+        if !self.state.nodes.is_alive(node) {
+            return Err(ControlError::NodeDown(node));
+        }
+        let State { topics, woken, .. } = &mut self.state;
+        let topic = topics.get_mut(partition.topic.as_str());
+        let found = topic.and_then(|topic| topic.partition_mut(partition.partition.0));
+        let Some(found) = found else {
+            return Err(ControlError::UnknownPartition(partition.clone()));
+        };
+        if !found.replicas.contains(&node) {
+            let partition = partition.clone();
+            return Err(ControlError::NotReplica { node, partition });
+        }
+        found.lead(node);
+        woken.extend(found.waiting.drain(..));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Cuts a partition's log so that it ends at or before `end`, under a new leader epoch: what
+    /// clients meet after an unclean leader election.
+    ///
+    /// # Errors
+    /// The partition is not there.
+    pub fn truncate(
+        &mut self,
+        partition: &TopicPartition,
+        end: Offset,
+        now: Instant,
+    ) -> Result<(), ControlError> {
+        let State { topics, woken, .. } = &mut self.state;
+        let topic = topics.get_mut(partition.topic.as_str());
+        let found = topic.and_then(|topic| topic.partition_mut(partition.partition.0));
+        let Some(found) = found else {
+            return Err(ControlError::UnknownPartition(partition.clone()));
+        };
+        found.log.truncate(end);
+        found.epoch.0 += 1;
+        woken.extend(found.waiting.drain(..));
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Creates a topic with as many replicas as the cluster gives by default.
+    ///
+    /// # Errors
+    /// The name is invalid or taken, or the number of partitions is.
+    pub fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), ControlError> {
+        let refuse = |refused: Refused| ControlError::CreateTopic {
+            topic: name.to_owned(),
+            reason: refused.message,
+        };
+        check_topic_name(name).map_err(refuse)?;
+        self.state.check_collision(name).map_err(refuse)?;
+        let limit = self.state.config.limits.partitions_per_topic;
+        let reason = if self.state.topics.get(name).is_some() {
+            "it exists already"
+        } else if !(1..=limit).contains(&partitions) {
+            "a topic needs at least one partition, and not too many"
+        } else {
+            let factor = usize::try_from(self.state.config.replication_factor()).unwrap_or(1);
+            let count = partitions.unsigned_abs() as usize;
+            let replicas = self.state.place_replicas(count, factor);
+            self.state.add_topic(name.into(), replicas, super::configs::TopicConfigs::default());
+            return Ok(());
+        };
+        Err(ControlError::CreateTopic {
+            topic: name.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+
+    fn each_partition(&mut self, change: impl Fn(&mut Partition)) {
+        let State { topics, woken, .. } = &mut self.state;
+        for topic in topics.iter_mut() {
+            for partition in &mut topic.partitions {
+                let before = partition.epoch;
+                change(partition);
+                if partition.epoch != before {
+                    woken.extend(partition.waiting.drain(..));
+                }
+            }
+        }
+    }
+
+    fn wall(&self, now: Instant) -> Timestamp {
+        let (start, wall) = self.epoch;
+        let passed = now.saturating_duration_since(start).as_millis();
+        Timestamp(wall.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)))
+    }
+
+    /// Serves the requests of a connection until one has to wait.
+    fn run(&mut self, id: ConnectionId, now: Instant) {
+        while let Some(connection) = self.connections.get_mut(&id)
+            && connection.pending.is_none()
+            && let Some(frame) = connection.backlog.pop_front()
+        {
+            let node = connection.node;
+            self.serve(id, node, now, frame);
+        }
+    }
+
+    /// Answers what other requests made answerable, until nothing is left.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some((id, answer)) = self.state.answered.pop_front() {
+                self.answer(id, &answer);
+                self.run(id, now);
+            } else if let Some(id) = self.state.woken.pop_front() {
+                self.wake(id, now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn serve(&mut self, id: ConnectionId, node: BrokerId, now: Instant, frame: Bytes) {
+        let header = match RequestHeader::peek(&frame) {
+            Ok(header) => header,
+            Err(error) => {
+                warn!(%id, %error, "closing: the head of a request cannot be read");
+                return self.close(id);
+            }
+        };
+        let served = header.api().and_then(|api| Some((api, api::served_versions(api)?)));
+        let Some((api, versions)) = served else {
+            warn!(%id, api = header.api_key, "closing: this API is not served");
+            return self.close(id);
+        };
+        let client_id = header.client_id.unwrap_or_default();
+        let fault = self.faults.strike(api, node, &client_id);
+        let head = RequestHead {
+            api,
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            after: after_reply(fault),
+        };
+        if let Some(action) = fault {
+            debug!(%id, %api, ?action, "a fault strikes");
+        }
+        match fault {
+            Some(FaultAction::Disconnect) => return self.close(id),
+            Some(FaultAction::Drop) => return self.park(id, head, Parked::Forever, None),
+            Some(FaultAction::Delay(delay)) => {
+                return self.park(id, head, Parked::Delayed(frame), Some(now + delay));
+            }
+            _ => {}
+        }
+        if !versions.contains(head.version) {
+            return self.unsupported(id, &head);
+        }
+        let refusal = match fault {
+            Some(FaultAction::Error(code)) => Some(code),
+            _ => None,
+        };
+        let corrupt = fault == Some(FaultAction::CorruptRecords);
+        self.handle(id, node, now, head, &client_id, frame, refusal, corrupt);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one request with all that is known of it")]
+    fn handle(
+        &mut self,
+        id: ConnectionId,
+        node: BrokerId,
+        now: Instant,
+        head: RequestHead,
+        client_id: &str,
+        frame: Bytes,
+        refusal: Option<ErrorCode>,
+        corrupt: bool,
+    ) {
+        let call = Call {
+            version: head.version,
+            correlation_id: head.correlation_id,
+            client_id: client_id.to_owned(),
+            node,
+            connection: id,
+            now,
+            wall: self.wall(now),
+        };
+        match api::serve(&mut self.state, head.api, &call, frame, refusal) {
+            Ok(Reply::Frame(frame)) => self.reply(id, head.after, frame),
+            Ok(Reply::Silent) => self.after_silence(id, &head),
+            Ok(Reply::Close) => self.close(id),
+            Ok(Reply::Parked(mut parked, until)) => {
+                if let Parked::Fetch(plan) = &mut parked {
+                    plan.corrupt = corrupt;
+                }
+                let at_once = matches!(parked, Parked::Fetch(_)) && until.is_none();
+                self.park(id, head, parked, until);
+                if at_once {
+                    self.answer_fetch(id);
+                }
+            }
+            Err(error) => {
+                let api = head.api;
+                warn!(%id, %api, version = head.version, error = %Chain(&error), "closing");
+                self.close(id);
+            }
+        }
+    }
+
+    /// With `acks=0` a fault that closes or hangs the connection still does.
+    fn after_silence(&mut self, id: ConnectionId, head: &RequestHead) {
+        match head.after {
+            AfterReply::Send => {}
+            AfterReply::Disconnect => self.close(id),
+            AfterReply::Drop => self.park(id, head.clone(), Parked::Forever, None),
+        }
+    }
+
+    /// A version that is not served: ApiVersions is answered so that the client can choose another
+    /// (KIP-511), any other request is the client's mistake and closes the connection.
+    fn unsupported(&mut self, id: ConnectionId, head: &RequestHead) {
+        if head.api == ApiKey::ApiVersions
+            && let Ok(frame) = api::unsupported_api_versions(head.correlation_id)
+        {
+            return self.reply(id, head.after, frame);
+        }
+        warn!(%id, api = %head.api, version = head.version, "closing: this version is not served");
+        self.close(id);
+    }
+
+    fn park(&mut self, id: ConnectionId, head: RequestHead, parked: Parked, until: Option<Instant>) {
+        let timer = until.map(|at| self.state.timers.arm(at, Timer::Connection(id)));
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.pending = Some(Pending {
+                head,
+                parked,
+                timer,
+            });
+        }
+    }
+
+    /// Takes the parked request of a connection.
+    fn unpark(&mut self, id: ConnectionId) -> Option<Pending> {
+        let pending = self.connections.get_mut(&id)?.pending.take()?;
+        if let Some(timer) = pending.timer {
+            self.state.timers.cancel(timer);
+        }
+        Some(pending)
+    }
+
+    fn reply(&mut self, id: ConnectionId, after: AfterReply, frame: ResponseFrame) {
+        match after {
+            AfterReply::Send => self.output.push_back((id, Output::Frame(frame))),
+            AfterReply::Disconnect => self.close(id),
+            AfterReply::Drop => {
+                let head = RequestHead {
+                    api: ApiKey::ApiVersions,
+                    version: 0,
+                    correlation_id: 0,
+                    after,
+                };
+                self.park(id, head, Parked::Forever, None);
+            }
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        self.disconnect(id);
+        self.output.push_back((id, Output::Close));
+    }
+
+    fn wait_is_over(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let node = connection.node;
+        match connection.pending.as_ref().map(|pending| &pending.parked) {
+            Some(Parked::Fetch(_)) => {
+                self.answer_fetch(id);
+                self.run(id, now);
+            }
+            Some(Parked::Delayed(_)) => {
+                if let Some(pending) = self.unpark(id)
+                    && let Parked::Delayed(frame) = pending.parked
+                {
+                    self.serve_late(id, node, now, pending.head, frame);
+                    self.run(id, now);
+                }
+            }
+            Some(Parked::Group | Parked::Forever) | None => {}
+        }
+    }
+
+    fn serve_late(
+        &mut self,
+        id: ConnectionId,
+        node: BrokerId,
+        now: Instant,
+        head: RequestHead,
+        frame: Bytes,
+    ) {
+        let served = api::served_versions(head.api);
+        if !served.is_some_and(|versions| versions.contains(head.version)) {
+            return self.unsupported(id, &head);
+        }
+        let header = RequestHeader::peek(&frame).ok();
+        let client_id = header.and_then(|header| header.client_id).unwrap_or_default();
+        self.handle(id, node, now, head, &client_id, frame, None, false);
+    }
+
+    /// A parked fetch may have enough now.
+    fn wake(&mut self, id: ConnectionId, now: Instant) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let Some(Pending {
+            parked: Parked::Fetch(plan),
+            ..
+        }) = &connection.pending
+        else {
+            return;
+        };
+        if plan.is_ready(&self.state) {
+            self.answer_fetch(id);
+            self.run(id, now);
+        } else {
+            plan.watch(&mut self.state, id);
+        }
+    }
+
+    fn answer_fetch(&mut self, id: ConnectionId) {
+        let Some(pending) = self.unpark(id) else {
+            return;
+        };
+        let Parked::Fetch(plan) = pending.parked else {
+            return;
+        };
+        match plan.answer(&mut self.state) {
+            Ok(frame) => self.reply(id, pending.head.after, frame),
+            Err(error) => {
+                warn!(%id, %error, "closing: a fetch cannot be answered");
+                self.close(id);
+            }
+        }
+    }
+
+    fn answer(&mut self, id: ConnectionId, answer: &Answer) {
+        let waits = self.connections.get(&id).and_then(|connection| connection.pending.as_ref());
+        if !waits.is_some_and(|pending| matches!(pending.parked, Parked::Group)) {
+            return;
+        }
+        let Some(Pending { head, .. }) = self.unpark(id) else {
+            return;
+        };
+        let (version, correlation_id) = (head.version, head.correlation_id);
+        let frame = match answer {
+            Answer::Join(answer) => {
+                api::encode::<m::JoinGroupRequest>(version, correlation_id, answer)
+            }
+            Answer::Sync(answer) => {
+                api::encode::<m::SyncGroupRequest>(version, correlation_id, answer)
+            }
+        };
+        match frame {
+            Ok(frame) => self.reply(id, head.after, frame),
+            Err(error) => {
+                warn!(%id, %error, "closing: an answer cannot be encoded");
+                self.close(id);
+            }
+        }
+    }
+}
+
+const fn after_reply(fault: Option<FaultAction>) -> AfterReply {
+    match fault {
+        Some(FaultAction::ApplyThenDisconnect) => AfterReply::Disconnect,
+        Some(FaultAction::ApplyThenDrop) => AfterReply::Drop,
+        _ => AfterReply::Send,
+    }
+}
+
+/// An error with its causes in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

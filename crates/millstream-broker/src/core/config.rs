@@ -1,0 +1,112 @@
+//! What a cluster is started with.
+
+use std::time::Duration;
+
+use millstream_types::ClusterId;
+
+/// How a [`Cluster`](super::Cluster) behaves. Start from `default()` and set what differs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClusterConfig {
+    /// The number of nodes; their ids count from 1.
+    pub nodes: i32,
+    /// Where every id that the cluster invents comes from.
+    pub seed: u64,
+    /// The cluster's id; by default one that follows from the seed.
+    pub cluster_id: Option<ClusterId>,
+    /// Whether a metadata request creates the topics that it names (`auto.create.topics.enable`).
+    pub auto_create_topics: bool,
+    /// The partitions of a topic whose creator names no number (`num.partitions`).
+    pub default_partitions: i32,
+    /// The replicas of a topic whose creator names no number (`default.replication.factor`); by
+    /// default three, or one per node where there are fewer (Kafka's own default is 1).
+    pub default_replication_factor: Option<i16>,
+    /// How groups behave.
+    pub groups: GroupConfig,
+    /// What the cluster refuses to exceed.
+    pub limits: Limits,
+}
+
+/// How consumer groups behave; the names are those of Kafka's `group.*` settings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GroupConfig {
+    /// How long the first rebalance of an empty group waits for more members. 0 here, 3 s in Kafka:
+    /// a test should not wait.
+    pub initial_rebalance_delay: Duration,
+    /// The shortest session timeout that a member may ask for.
+    pub min_session_timeout: Duration,
+    /// The longest one.
+    pub max_session_timeout: Duration,
+    /// How long a member may take that has been given no member id yet.
+    pub new_member_join_timeout: Duration,
+    /// The most members of one group (`group.max.size`).
+    pub max_size: usize,
+    /// The most bytes of the text that a group keeps with an offset.
+    pub offset_metadata_max_bytes: usize,
+}
+
+/// Sizes and counts that come from outside and are bounded here.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest request (`socket.request.max.bytes`).
+    pub request_bytes: usize,
+    /// The largest answer to one fetch (`fetch.max.bytes`).
+    pub fetch_bytes: usize,
+    /// The most fetch sessions of one node (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_sessions: usize,
+    /// The requests of one connection that may wait behind a parked one before the shell stops
+    /// reading from it.
+    pub backlog: usize,
+    /// The most partitions of one topic, so that a request cannot ask for all memory.
+    pub partitions_per_topic: i32,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            nodes: 1,
+            seed: 0,
+            cluster_id: None,
+            auto_create_topics: true,
+            default_partitions: 1,
+            default_replication_factor: None,
+            groups: GroupConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self {
+            initial_rebalance_delay: Duration::ZERO,
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(1800),
+            new_member_join_timeout: Duration::from_secs(300),
+            max_size: 10_000,
+            offset_metadata_max_bytes: 4096,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 100 * 1024 * 1024,
+            fetch_bytes: 55 * 1024 * 1024,
+            fetch_sessions: 1000,
+            backlog: 64,
+            partitions_per_topic: 100_000,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// The replicas of a topic whose creator names no number.
+    pub(crate) fn replication_factor(&self) -> i16 {
+        self.default_replication_factor
+            .unwrap_or_else(|| i16::try_from(self.nodes.clamp(1, 3)).unwrap_or(1))
+    }
+}

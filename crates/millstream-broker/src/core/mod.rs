@@ -1,0 +1,25 @@
+//! The deterministic core: every decision of the broker, without sockets, threads or clocks.
+//!
+//! Frames and the current time go in, frames come out; the same inputs give the same outputs.
+
+pub(crate) mod batch;
+mod cluster;
+mod config;
+pub(crate) mod configs;
+pub(crate) mod connection;
+pub(crate) mod fault;
+pub(crate) mod frame;
+pub(crate) mod log;
+pub(crate) mod node;
+pub(crate) mod producers;
+mod rng;
+pub(crate) mod session;
+pub(crate) mod state;
+pub(crate) mod timers;
+pub(crate) mod topic;
+
+pub use cluster::{Cluster, ControlError, Output};
+pub use config::{ClusterConfig, GroupConfig, Limits};
+pub use connection::ConnectionId;
+pub use fault::Fault;
+pub use frame::ResponseFrame;

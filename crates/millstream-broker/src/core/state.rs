@@ -1,0 +1,198 @@
+//! What all nodes share, and the few verbs that several APIs need.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use millstream_protocol::ErrorCode;
+use millstream_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use millstream_types::{BrokerId, ClusterId, ProducerId, TopicName};
+
+use super::config::ClusterConfig;
+use super::configs::TopicConfigs;
+use super::connection::ConnectionId;
+use super::node::Nodes;
+use super::rng::Rng;
+use super::session::SessionCache;
+use super::timers::Timers;
+use super::topic::{Partition, Topic, Topics};
+
+/// The longest name of a topic (`Topic.java`).
+const MAX_TOPIC_NAME: usize = 249;
+
+/// A refusal with a sentence beside the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+}
+
+impl Refused {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// The state of the whole cluster.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) config: ClusterConfig,
+    pub(crate) cluster_id: ClusterId,
+    pub(crate) nodes: Nodes,
+    pub(crate) topics: Topics,
+    pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
+    pub(crate) rng: Rng,
+    pub(crate) timers: Timers,
+    /// Parked fetches that may have become answerable.
+    pub(crate) woken: VecDeque<ConnectionId>,
+    /// Answers to parked requests of groups.
+    pub(crate) answered: VecDeque<(ConnectionId, Answer)>,
+    next_producer_id: i64,
+    next_first_replica: usize,
+}
+
+/// An answer that another request made possible.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Join(JoinGroupResponse),
+    Sync(SyncGroupResponse),
+}
+
+impl State {
+    pub(crate) fn new(config: ClusterConfig) -> Self {
+        let mut rng = Rng::new(config.seed);
+        let cluster_id = config.cluster_id.clone();
+        Self {
+            cluster_id: cluster_id.unwrap_or_else(|| rng.text_id().into()),
+            nodes: Nodes::new(config.nodes),
+            topics: Topics::default(),
+            sessions: BTreeMap::new(),
+            rng,
+            timers: Timers::default(),
+            woken: VecDeque::new(),
+            answered: VecDeque::new(),
+            next_producer_id: 0,
+            next_first_replica: 0,
+            config,
+        }
+    }
+
+    /// A producer id that was never given before.
+    pub(crate) const fn new_producer_id(&mut self) -> ProducerId {
+        let id = ProducerId(self.next_producer_id);
+        self.next_producer_id += 1;
+        id
+    }
+
+    /// Replicas for `count` partitions: leaders go round the nodes alive, from partition to
+    /// partition and from topic to topic.
+    pub(crate) fn place_replicas(&mut self, count: usize, factor: usize) -> Vec<Vec<BrokerId>> {
+        let nodes: Vec<_> = self.nodes.alive().map(|node| node.id).collect();
+        let first = self.next_first_replica;
+        self.next_first_replica = first.wrapping_add(count);
+        (0..count)
+            .map(|index| {
+                let ring = nodes.iter().copied().cycle();
+                let start = first.wrapping_add(index) % nodes.len().max(1);
+                ring.skip(start).take(factor.min(nodes.len())).collect()
+            })
+            .collect()
+    }
+
+    /// Adds a topic whose name and configs were checked.
+    pub(crate) fn add_topic(
+        &mut self,
+        name: TopicName,
+        replicas: Vec<Vec<BrokerId>>,
+        configs: TopicConfigs,
+    ) {
+        let id = self.rng.uuid();
+        let partitions = replicas
+            .into_iter()
+            .map(|replicas| Partition::new(replicas, &self.nodes))
+            .collect();
+        self.topics.insert(Topic {
+            name,
+            id,
+            partitions,
+            configs,
+        });
+    }
+
+    /// Adds a topic with the cluster's defaults, as a metadata request may.
+    pub(crate) fn auto_create_topic(&mut self, name: &TopicName) -> Result<(), Refused> {
+        check_topic_name(name.as_str())?;
+        self.check_collision(name.as_str())?;
+        let factor = usize::try_from(self.config.replication_factor()).unwrap_or(1);
+        if factor > self.nodes.alive().count() {
+            return Err(Refused::new(ErrorCode::InvalidReplicationFactor, ""));
+        }
+        let count = usize::try_from(self.config.default_partitions).unwrap_or(1);
+        let replicas = self.place_replicas(count, factor);
+        self.add_topic(name.clone(), replicas, TopicConfigs::default());
+        Ok(())
+    }
+
+    /// Refuses a name that differs from another only in `.` and `_`: metric names fold the two.
+    pub(crate) fn check_collision(&self, name: &str) -> Result<(), Refused> {
+        let folded = fold(name);
+        let mut others = self.topics.iter().map(|topic| topic.name.as_str());
+        let found = others.find(|other| *other != name && fold(other) == folded);
+        match found {
+            Some(other) => Err(Refused::new(
+                ErrorCode::InvalidTopic,
+                format!("Topic '{name}' collides with existing topic: {other}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The node that coordinates a group or another keyed thing.
+    pub(crate) fn coordinator_of(&self, key: &str) -> Option<BrokerId> {
+        // Java's String.hashCode, as Utils.abs(key.hashCode) chooses the partition in Kafka.
+        let hash = key
+            .encode_utf16()
+            .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+        let hash = (hash & i32::MAX).unsigned_abs();
+        self.nodes.coordinator(hash).map(|node| node.id)
+    }
+
+    /// Whether `node` coordinates `key`.
+    pub(crate) fn check_coordinator(&self, node: BrokerId, key: &str) -> Result<(), ErrorCode> {
+        match self.coordinator_of(key) {
+            Some(id) if id == node => Ok(()),
+            Some(_) => Err(ErrorCode::NotCoordinator),
+            None => Err(ErrorCode::CoordinatorNotAvailable),
+        }
+    }
+}
+
+/// Checks the name of a new topic (`Topic.validate`).
+pub(crate) fn check_topic_name(name: &str) -> Result<(), Refused> {
+    let refuse = |why: String| Err(Refused::new(ErrorCode::InvalidTopic, why));
+    if name.is_empty() {
+        return refuse("Topic name is invalid: the empty string is not allowed".to_owned());
+    }
+    if name == "." || name == ".." {
+        return refuse("Topic name is invalid: '.' or '..' is not allowed".to_owned());
+    }
+    if name.len() > MAX_TOPIC_NAME {
+        return refuse(format!(
+            "Topic name is invalid: the length of '{name}' is longer than the max allowed length \
+             {MAX_TOPIC_NAME}"
+        ));
+    }
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !name.chars().all(legal) {
+        return refuse(format!(
+            "Topic name is invalid: '{name}' contains one or more characters other than ASCII \
+             alphanumerics, '.', '_' and '-'"
+        ));
+    }
+    Ok(())
+}
+
+fn fold(name: &str) -> String {
+    name.replace('.', "_")
+}
