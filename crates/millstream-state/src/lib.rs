@@ -34,6 +34,8 @@
 mod budget;
 mod bytes;
 mod changelog;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod engine;
 mod error;

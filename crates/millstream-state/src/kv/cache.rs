@@ -40,7 +40,7 @@ struct Slot {
     queued: u64,
     /// The bytes charged for it.
     size: u64,
-    /// Evicted, but its place in the queue is still to be flushed. Not charged any more.
+    /// Evicted or deleted, but its place in the queue is still to be flushed. Not charged any more.
     doomed: bool,
 }
 
@@ -132,8 +132,7 @@ impl RecordCache {
         slot.used = now;
         let was_clean = slot.dirtied == 0;
         slot.dirtied = now;
-        let charged = if slot.doomed { 0 } else { slot.size };
-        slot.doomed = false;
+        let charged = if std::mem::take(&mut slot.doomed) { 0 } else { slot.size };
         slot.size = slot.java_size();
         let size = slot.size;
         if was_clean {
@@ -206,7 +205,7 @@ impl RecordCache {
         }
         let slot = self.slot_mut(front.slot);
         slot.queued = 0;
-        let gone = slot.doomed || slot.value.is_none();
+        let gone = slot.doomed;
         if let Some(ordered) = &mut self.ordered {
             ordered.remove(&self.slots[front.slot as usize].key);
         }
@@ -292,6 +291,20 @@ impl RecordCache {
         let slot = self.slot_mut(id);
         slot.dirtied = 0;
         slot.queued = place;
+        // A flushed deletion leaves the cache before Java looks whether it must evict more.
+        if slot.value.is_none() {
+            self.doom(id);
+        }
+    }
+
+    /// Stops charging for a slot that leaves when it is flushed.
+    fn doom(&mut self, id: u32) {
+        let slot = self.slot_mut(id);
+        if !slot.doomed {
+            slot.doomed = true;
+            let size = slot.size;
+            self.recharge(size, 0);
+        }
     }
 
     fn new_slot(
@@ -368,10 +381,7 @@ impl RecordCache {
         if self.slot(id).queued == 0 {
             self.remove(id);
         } else {
-            let slot = self.slot_mut(id);
-            slot.doomed = true;
-            let size = slot.size;
-            self.recharge(size, 0);
+            self.doom(id);
         }
     }
 
