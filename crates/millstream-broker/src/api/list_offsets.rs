@@ -26,10 +26,11 @@ impl Api for ListOffsetsRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<ListOffsetsResponse> {
         let topics = self.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|wanted| {
-                match look_up(state, call, &topic.name, wanted) {
-                    Ok(found) => found,
-                    Err(code) => failure(wanted.partition_index, code),
-                }
+                let found = look_up(state, call, &topic.name, wanted);
+                let found = found.unwrap_or_else(|code| failure(wanted.partition_index, code));
+                // Older versions cannot say an epoch.
+                let epoch = if call.version >= 4 { found.leader_epoch } else { -1 };
+                found.with_leader_epoch(epoch)
             });
             ListOffsetsTopicResponse::default()
                 .with_name(topic.name.clone())
