@@ -66,6 +66,9 @@ pub enum Malformed {
     /// A length below -1.
     #[error("a negative length")]
     NegativeLength,
+    /// A version below the first.
+    #[error("a version below the first")]
+    NegativeVersion,
     /// Null where the schema allows none.
     #[error("null in a field that cannot be null")]
     UnexpectedNull,
@@ -111,6 +114,16 @@ pub enum EncodeError {
     Inexpressible {
         /// The API.
         api: ApiKey,
+        /// The version asked for.
+        version: i16,
+        /// What the encoder said.
+        reason: String,
+    },
+    /// A message inside another one cannot be written.
+    #[error("{message} version {version} cannot be written: {reason}")]
+    Embedded {
+        /// Kafka's name of the message.
+        message: &'static str,
         /// The version asked for.
         version: i16,
         /// What the encoder said.

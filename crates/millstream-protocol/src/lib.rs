@@ -4,6 +4,7 @@
 //! * [`codec`] turns whole frames into messages and back, behind the shape guard,
 //! * [`messages`] are the plain structs, [`api`] names the APIs and their versions,
 //! * [`batch`] writes and reads record batches, [`compression`] their codecs,
+//! * [`embedded`] are messages inside others, such as group subscriptions,
 //! * [`negotiate`] chooses the versions one connection speaks,
 //! * [`error_code`] are the broker's error codes with their classes,
 //! * [`wire`] are the primitive types, for the few messages that are written by hand.
@@ -12,6 +13,7 @@ pub mod api;
 pub mod batch;
 pub mod codec;
 pub mod compression;
+pub mod embedded;
 pub mod error;
 pub mod error_code;
 mod fields;

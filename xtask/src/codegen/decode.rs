@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 
+use super::encode;
 use super::messages;
 use super::names;
 use super::schema::{Field, Message, Struct, Type};
@@ -19,9 +20,6 @@ pub(super) fn implementation(out: &mut String, message: &Message, part: &Struct)
     }
     let (flexible, asked) = messages::flexible(message, part, &body);
     let body = body.replace("{flexible}", asked).replace("if true {", "{");
-    if let Some(feature) = messages::decode_feature(message) {
-        writeln!(out, "\n#[cfg(feature = \"{feature}\")]")?;
-    }
     writeln!(
         out,
         "\nimpl Decodable for {name} {{\n\
@@ -60,15 +58,13 @@ fn plain(out: &mut String, part: &Struct, field: &Field) -> Result<()> {
         }
     }
     // Where only some versions allow null, the reader took it and the version decides.
-    if field.optional && field.nullable.intersect(place) != place {
-        let nullable = field.nullable.condition(part.versions);
-        let allowed = nullable.map_or_else(String::new, |nullable| format!(" && !({nullable})"));
-        let allowed = allowed.replace(" && !(false)", "");
-        let present = place.condition(part.versions);
-        let present = present.map_or_else(String::new, |present| format!("{present} && "));
+    let refused = encode::null_refused(field, place)?;
+    if !refused.is_empty() {
+        let condition = refused.condition(part.versions);
+        let condition = condition.map_or_else(String::new, |text| format!("{text} && "));
         writeln!(
             out,
-            "if {present}{name}.is_none(){allowed} {{\nreturn Err(get::unexpected_null(\"{name}\"));\n}}"
+            "if {condition}{name}.is_none() {{\nreturn Err(get::unexpected_null(\"{name}\"));\n}}"
         )?;
     }
     Ok(())
@@ -148,6 +144,9 @@ fn read_value(kind: &Type, entity: Option<&str>) -> String {
 /// A closure that reads one entry of an array.
 fn reader(element: &Type, entity: Option<&str>) -> String {
     let value = read_value(element, entity);
+    if let Some(function) = value.strip_suffix("(buf)?") {
+        return function.to_owned();
+    }
     match value.strip_suffix('?') {
         Some(result) => format!("|buf| {result}"),
         None => format!("|buf| Ok({value})"),

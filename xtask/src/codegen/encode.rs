@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use super::messages;
 use super::names;
 use super::schema::{Field, Message, Struct, Type};
+use super::versions::Versions;
 
 /// The implementation for one struct of a message.
 pub(super) fn implementation(out: &mut String, message: &Message, part: &Struct) -> Result<()> {
@@ -19,9 +20,6 @@ pub(super) fn implementation(out: &mut String, message: &Message, part: &Struct)
     }
     let (flexible, asked) = messages::flexible(message, part, &body);
     let body = body.replace("{flexible}", asked).replace("if true {", "{");
-    if let Some(feature) = messages::encode_feature(message) {
-        writeln!(out, "\n#[cfg(feature = \"{feature}\")]")?;
-    }
     writeln!(
         out,
         "\nimpl Encodable for {name} {{\n\
@@ -43,40 +41,51 @@ fn plain(out: &mut String, part: &Struct, field: &Field) -> Result<()> {
         if let Some(condition) = &condition {
             writeln!(out, "if {condition} {{")?;
         }
-        null_check(out, part, field)?;
+        null_check(out, field, place)?;
         write_field(out, field)?;
         if condition.is_some() {
             writeln!(out, "}}")?;
         }
     }
     // A value that the version cannot carry is an error, unless the schema says it may be dropped.
-    if let (Some(present), false) = (field.versions.condition(part.versions), field.ignorable) {
+    if let (Some(absent), false) = (field.versions.outside(part.versions), field.ignorable) {
         writeln!(
             out,
-            "if !({present}) && {} {{\nreturn Err(put::unavailable(\"{name}\", version));\n}}",
+            "if {absent} && {} {{\nreturn Err(put::unavailable(\"{name}\", version));\n}}",
             is_set(field)
         )?;
     }
     Ok(())
 }
 
-/// Refuses null in versions that do not allow it.
-fn null_check(out: &mut String, part: &Struct, field: &Field) -> Result<()> {
-    if !field.optional || field.nullable.covers(field.versions) {
+/// Refuses null in the versions of `place` that do not allow it.
+fn null_check(out: &mut String, field: &Field, place: Versions) -> Result<()> {
+    let refused = null_refused(field, place)?;
+    if refused.is_empty() {
         return Ok(());
     }
     if matches!(field.kind, Type::Struct(_)) {
         bail!("{}: a struct that is nullable in some versions only", field.name);
     }
     let name = names::field(field);
-    let nullable = field.nullable.condition(part.versions);
-    let allowed = nullable.map_or_else(String::new, |nullable| format!(" && !({nullable})"));
-    let allowed = allowed.replace(" && !(false)", "");
+    let condition = refused.condition(place).map_or_else(String::new, |text| format!("{text} && "));
     writeln!(
         out,
-        "if self.{name}.is_none(){allowed} {{\nreturn Err(put::unexpected_null(\"{name}\", version));\n}}"
+        "if {condition}self.{name}.is_none() {{\nreturn Err(put::unexpected_null(\"{name}\", version));\n}}"
     )?;
     Ok(())
+}
+
+/// The versions of `place` in which the field, though an option in Rust, may not be null.
+pub(super) fn null_refused(field: &Field, place: Versions) -> Result<Versions> {
+    if !field.optional {
+        return Ok(Versions::NONE);
+    }
+    let nullable = field.nullable.intersect(place);
+    if !nullable.is_empty() && nullable.max != place.max {
+        bail!("field {} ceases to be nullable", field.name);
+    }
+    Ok(place.before(nullable))
 }
 
 /// The tagged fields, known and unknown, by tag.
@@ -94,7 +103,7 @@ fn tags(out: &mut String, part: &Struct) -> Result<()> {
         let condition = condition.map_or_else(String::new, |versions| format!("{versions} && "));
         writeln!(out, "if {condition}{} {{", is_set(field))?;
         writeln!(out, "let mut bytes = Vec::new();\nlet buf = &mut bytes;")?;
-        null_check(out, part, field)?;
+        null_check(out, field, field.tagged)?;
         write_field(out, field)?;
         writeln!(out, "tagged.push(({tag}, bytes));\n}}")?;
     }

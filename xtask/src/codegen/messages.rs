@@ -30,16 +30,6 @@ pub(super) fn has_tags(message: &Message) -> bool {
     message.first_flexible().is_some()
 }
 
-/// The feature a side of the message needs; `None`: the client's, which is always there.
-pub(super) fn encode_feature(message: &Message) -> Option<&'static str> {
-    (message.role == Role::Response).then_some("broker")
-}
-
-/// As [`encode_feature`], for decoding.
-pub(super) fn decode_feature(message: &Message) -> Option<&'static str> {
-    (message.role == Role::Request).then_some("broker")
-}
-
 fn imports(out: &mut String, message: &Message, structs: &str) -> Result<()> {
     let mut newtypes: Vec<_> =
         ["BrokerId", "GroupId", "ProducerId", "TopicName", "TransactionalId"]
@@ -80,7 +70,9 @@ fn mentions(text: &str, name: &str) -> bool {
 fn definition(out: &mut String, message: &Message, part: &Struct) -> Result<()> {
     let name = &part.name;
     writeln!(out, "\n/// Valid versions: {}.", part.versions)?;
-    writeln!(out, "#[non_exhaustive]\n#[derive(Debug, Clone, PartialEq)]\npub struct {name} {{")?;
+    let default = if is_default_derived(part) { ", Default" } else { "" };
+    writeln!(out, "#[non_exhaustive]\n#[derive(Debug, Clone, PartialEq{default})]")?;
+    writeln!(out, "pub struct {name} {{")?;
     for field in &part.fields {
         writeln!(out, "    /// {}", about(field))?;
         writeln!(out, "    ///\n    /// Supported versions: {}.", field.versions)?;
@@ -125,6 +117,9 @@ fn about(field: &Field) -> String {
 }
 
 fn default(out: &mut String, message: &Message, part: &Struct) -> Result<()> {
+    if is_default_derived(part) {
+        return Ok(());
+    }
     writeln!(out, "\nimpl Default for {} {{\nfn default() -> Self {{\nSelf {{", part.name)?;
     for field in &part.fields {
         writeln!(out, "{}: {},", names::field(field), default_value(field))?;
@@ -134,6 +129,15 @@ fn default(out: &mut String, message: &Message, part: &Struct) -> Result<()> {
     }
     writeln!(out, "}}\n}}\n}}")?;
     Ok(())
+}
+
+/// Whether every field has the default that its Rust type has.
+fn is_default_derived(part: &Struct) -> bool {
+    part.fields.iter().all(|field| {
+        let value = default_value(field);
+        let same = ["None", "0", "false", "0.0", "Uuid::nil()", "Vec::new()"];
+        same.contains(&value.as_str()) || value.ends_with("::default()") || value.ends_with("(0)")
+    })
 }
 
 /// The default of a field as a Rust expression.

@@ -64,6 +64,22 @@ impl Versions {
             (true, true) => Some(format!("({}..={}).contains(&version)", inside.min, inside.max)),
         }
     }
+
+    /// The Rust condition that `version`, known to lie in `scope`, lies outside of this range;
+    /// `None` where it never does.
+    pub(super) fn outside(self, scope: Self) -> Option<String> {
+        let inside = self.intersect(scope);
+        if inside.is_empty() {
+            return Some("true".to_owned());
+        }
+        match (inside.min > scope.min, inside.max < scope.max) {
+            (false, false) => None,
+            (true, false) => Some(format!("version < {}", inside.min)),
+            (false, true) => Some(format!("version > {}", inside.max)),
+            (true, true) if inside.min == inside.max => Some(format!("version != {}", inside.min)),
+            (true, true) => Some(format!("!({}..={}).contains(&version)", inside.min, inside.max)),
+        }
+    }
 }
 
 impl std::fmt::Display for Versions {

@@ -62,11 +62,6 @@ pub(crate) fn nullable_string(buf: &mut impl ByteBuf, flexible: bool) -> Result<
     }
 }
 
-#[cfg_attr(not(feature = "broker"), allow(dead_code))]
-pub(crate) fn bytes(buf: &mut impl ByteBuf, flexible: bool) -> Result<Bytes> {
-    nullable_bytes(buf, flexible)?.ok_or_else(|| unexpected_null("a byte field"))
-}
-
 pub(crate) fn nullable_bytes(buf: &mut impl ByteBuf, flexible: bool) -> Result<Option<Bytes>> {
     match length(buf, flexible)? {
         None => Ok(None),

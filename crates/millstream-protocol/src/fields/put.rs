@@ -74,11 +74,6 @@ pub(crate) fn nullable_string(
 }
 
 #[cfg_attr(not(feature = "broker"), allow(dead_code))]
-pub(crate) fn bytes(buf: &mut impl BufMut, flexible: bool, value: &Bytes) -> Result<()> {
-    nullable_bytes(buf, flexible, Some(value))
-}
-
-#[cfg_attr(not(feature = "broker"), allow(dead_code))]
 pub(crate) fn nullable_bytes(
     buf: &mut impl BufMut,
     flexible: bool,

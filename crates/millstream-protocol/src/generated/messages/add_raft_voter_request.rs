@@ -130,7 +130,7 @@ impl Encodable for AddRaftVoterRequest {
         if version >= 1 {
             put::bool(buf, self.ack_when_committed);
         }
-        if !(version >= 1) && !self.ack_when_committed {
+        if version < 1 && !self.ack_when_committed {
             return Err(put::unavailable("ack_when_committed", version));
         }
         {
@@ -143,8 +143,6 @@ impl Encodable for AddRaftVoterRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for AddRaftVoterRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -173,7 +171,7 @@ impl Decodable for AddRaftVoterRequest {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Listener {
     /// The name of the endpoint.
     ///
@@ -224,17 +222,6 @@ impl Listener {
     }
 }
 
-impl Default for Listener {
-    fn default() -> Self {
-        Self {
-            name: StrBytes::default(),
-            host: StrBytes::default(),
-            port: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for Listener {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -256,8 +243,6 @@ impl Encodable for Listener {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for Listener {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

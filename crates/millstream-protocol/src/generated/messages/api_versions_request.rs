@@ -124,8 +124,6 @@ impl Encodable for ApiVersionsRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for ApiVersionsRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("ApiVersionsRequest", version)?;

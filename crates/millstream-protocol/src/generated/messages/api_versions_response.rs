@@ -126,8 +126,6 @@ impl Message for ApiVersionsResponse {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for ApiVersionsResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("ApiVersionsResponse", version)?;
@@ -229,7 +227,7 @@ impl Decodable for ApiVersionsResponse {
 
 /// Valid versions: 0-5.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ApiVersion {
     /// The API index.
     ///
@@ -280,18 +278,10 @@ impl ApiVersion {
     }
 }
 
-impl Default for ApiVersion {
-    fn default() -> Self {
-        Self { api_key: 0, min_version: 0, max_version: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for ApiVersion {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 5 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for ApiVersion {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -328,7 +318,7 @@ impl Decodable for ApiVersion {
 
 /// Valid versions: 3-5.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SupportedFeatureKey {
     /// The name of the feature.
     ///
@@ -379,23 +369,10 @@ impl SupportedFeatureKey {
     }
 }
 
-impl Default for SupportedFeatureKey {
-    fn default() -> Self {
-        Self {
-            name: StrBytes::default(),
-            min_version: 0,
-            max_version: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for SupportedFeatureKey {
     const VERSIONS: VersionRange = VersionRange { min: 3, max: 5 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for SupportedFeatureKey {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -430,7 +407,7 @@ impl Decodable for SupportedFeatureKey {
 
 /// Valid versions: 3-5.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FinalizedFeatureKey {
     /// The name of the feature.
     ///
@@ -481,23 +458,10 @@ impl FinalizedFeatureKey {
     }
 }
 
-impl Default for FinalizedFeatureKey {
-    fn default() -> Self {
-        Self {
-            name: StrBytes::default(),
-            max_version_level: 0,
-            min_version_level: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for FinalizedFeatureKey {
     const VERSIONS: VersionRange = VersionRange { min: 3, max: 5 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for FinalizedFeatureKey {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

@@ -134,10 +134,10 @@ impl Encodable for BrokerHeartbeatRequest {
         put::i64(buf, self.current_metadata_offset);
         put::bool(buf, self.want_fence);
         put::bool(buf, self.want_shut_down);
-        if !(version >= 1) && !self.offline_log_dirs.is_empty() {
+        if version < 1 && !self.offline_log_dirs.is_empty() {
             return Err(put::unavailable("offline_log_dirs", version));
         }
-        if !(version >= 2) && self.cordoned_log_dirs.is_some() {
+        if version < 2 && self.cordoned_log_dirs.is_some() {
             return Err(put::unavailable("cordoned_log_dirs", version));
         }
         {
@@ -170,8 +170,6 @@ impl Encodable for BrokerHeartbeatRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for BrokerHeartbeatRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("BrokerHeartbeatRequest", version)?;
@@ -186,11 +184,9 @@ impl Decodable for BrokerHeartbeatRequest {
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |tag, buf| {
                 match tag {
-                    0 if version >= 1 => {
-                        offline_log_dirs = get::array(buf, true, |buf| get::uuid(buf))?
-                    }
+                    0 if version >= 1 => offline_log_dirs = get::array(buf, true, get::uuid)?,
                     1 if version >= 2 => {
-                        cordoned_log_dirs = get::nullable_array(buf, true, |buf| get::uuid(buf))?
+                        cordoned_log_dirs = get::nullable_array(buf, true, get::uuid)?
                     }
                     _ => return Ok(false),
                 }

@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-3.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteGroupsRequest {
     /// The group names to delete.
     ///
@@ -45,12 +45,6 @@ impl DeleteGroupsRequest {
     }
 }
 
-impl Default for DeleteGroupsRequest {
-    fn default() -> Self {
-        Self { groups_names: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for DeleteGroupsRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 3 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -74,8 +68,6 @@ impl Encodable for DeleteGroupsRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for DeleteGroupsRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

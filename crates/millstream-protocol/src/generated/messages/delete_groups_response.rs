@@ -16,7 +16,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-3.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeleteGroupsResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -57,18 +57,10 @@ impl DeleteGroupsResponse {
     }
 }
 
-impl Default for DeleteGroupsResponse {
-    fn default() -> Self {
-        Self { throttle_time_ms: 0, results: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for DeleteGroupsResponse {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 3 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for DeleteGroupsResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -106,7 +98,7 @@ impl Decodable for DeleteGroupsResponse {
 
 /// Valid versions: 0-3.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DeletableGroupResult {
     /// The group id.
     ///
@@ -157,23 +149,10 @@ impl DeletableGroupResult {
     }
 }
 
-impl Default for DeletableGroupResult {
-    fn default() -> Self {
-        Self {
-            group_id: GroupId::default(),
-            error_code: 0,
-            error_message: None,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for DeletableGroupResult {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 3 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for DeletableGroupResult {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

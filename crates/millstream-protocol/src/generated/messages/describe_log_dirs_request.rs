@@ -75,8 +75,6 @@ impl Encodable for DescribeLogDirsRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for DescribeLogDirsRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("DescribeLogDirsRequest", version)?;
@@ -93,7 +91,7 @@ impl Decodable for DescribeLogDirsRequest {
 
 /// Valid versions: 1-5.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribableLogDirTopic {
     /// The topic name.
     ///
@@ -134,16 +132,6 @@ impl DescribableLogDirTopic {
     }
 }
 
-impl Default for DescribableLogDirTopic {
-    fn default() -> Self {
-        Self {
-            topic: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for DescribableLogDirTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 5 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -169,14 +157,12 @@ impl Encodable for DescribableLogDirTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for DescribableLogDirTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("DescribableLogDirTopic", version)?;
         let flexible = version >= 2;
         let topic = TopicName(get::string(buf, flexible)?);
-        let partitions = get::array(buf, flexible, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, flexible, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         if flexible {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeShareGroupOffsetsRequest {
     /// The groups to describe offsets for.
     ///
@@ -45,12 +45,6 @@ impl DescribeShareGroupOffsetsRequest {
     }
 }
 
-impl Default for DescribeShareGroupOffsetsRequest {
-    fn default() -> Self {
-        Self { groups: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for DescribeShareGroupOffsetsRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -73,8 +67,6 @@ impl Encodable for DescribeShareGroupOffsetsRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for DescribeShareGroupOffsetsRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -170,8 +162,6 @@ impl Encodable for DescribeShareGroupOffsetsRequestGroup {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for DescribeShareGroupOffsetsRequestGroup {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("DescribeShareGroupOffsetsRequestGroup", version)?;
@@ -189,7 +179,7 @@ impl Decodable for DescribeShareGroupOffsetsRequestGroup {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeShareGroupOffsetsRequestTopic {
     /// The topic name.
     ///
@@ -230,16 +220,6 @@ impl DescribeShareGroupOffsetsRequestTopic {
     }
 }
 
-impl Default for DescribeShareGroupOffsetsRequestTopic {
-    fn default() -> Self {
-        Self {
-            topic_name: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for DescribeShareGroupOffsetsRequestTopic {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -264,13 +244,11 @@ impl Encodable for DescribeShareGroupOffsetsRequestTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for DescribeShareGroupOffsetsRequestTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("DescribeShareGroupOffsetsRequestTopic", version)?;
         let topic_name = TopicName(get::string(buf, true)?);
-        let partitions = get::array(buf, true, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

@@ -17,7 +17,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeShareGroupOffsetsResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -58,18 +58,10 @@ impl DescribeShareGroupOffsetsResponse {
     }
 }
 
-impl Default for DescribeShareGroupOffsetsResponse {
-    fn default() -> Self {
-        Self { throttle_time_ms: 0, groups: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for DescribeShareGroupOffsetsResponse {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for DescribeShareGroupOffsetsResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -107,7 +99,7 @@ impl Decodable for DescribeShareGroupOffsetsResponse {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeShareGroupOffsetsResponseGroup {
     /// The group identifier.
     ///
@@ -168,24 +160,10 @@ impl DescribeShareGroupOffsetsResponseGroup {
     }
 }
 
-impl Default for DescribeShareGroupOffsetsResponseGroup {
-    fn default() -> Self {
-        Self {
-            group_id: GroupId::default(),
-            topics: Vec::new(),
-            error_code: 0,
-            error_message: None,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for DescribeShareGroupOffsetsResponseGroup {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for DescribeShareGroupOffsetsResponseGroup {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -227,7 +205,7 @@ impl Decodable for DescribeShareGroupOffsetsResponseGroup {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescribeShareGroupOffsetsResponseTopic {
     /// The topic name.
     ///
@@ -281,23 +259,10 @@ impl DescribeShareGroupOffsetsResponseTopic {
     }
 }
 
-impl Default for DescribeShareGroupOffsetsResponseTopic {
-    fn default() -> Self {
-        Self {
-            topic_name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for DescribeShareGroupOffsetsResponseTopic {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for DescribeShareGroupOffsetsResponseTopic {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -436,8 +401,6 @@ impl Message for DescribeShareGroupOffsetsResponsePartition {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for DescribeShareGroupOffsetsResponsePartition {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

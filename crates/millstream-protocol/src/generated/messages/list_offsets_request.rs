@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 1-11.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListOffsetsRequest {
     /// The broker ID of the requester, or -1 if this request is being made by a normal consumer.
     ///
@@ -75,18 +75,6 @@ impl ListOffsetsRequest {
     }
 }
 
-impl Default for ListOffsetsRequest {
-    fn default() -> Self {
-        Self {
-            replica_id: BrokerId(0),
-            isolation_level: 0,
-            topics: Vec::new(),
-            timeout_ms: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ListOffsetsRequest {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 11 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -100,7 +88,7 @@ impl Encodable for ListOffsetsRequest {
         if version >= 2 {
             put::i8(buf, self.isolation_level);
         }
-        if !(version >= 2) && self.isolation_level != 0 {
+        if version < 2 && self.isolation_level != 0 {
             return Err(put::unavailable("isolation_level", version));
         }
         put::count(buf, flexible, self.topics.len())?;
@@ -121,8 +109,6 @@ impl Encodable for ListOffsetsRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for ListOffsetsRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("ListOffsetsRequest", version)?;
@@ -141,7 +127,7 @@ impl Decodable for ListOffsetsRequest {
 
 /// Valid versions: 1-11.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListOffsetsTopic {
     /// The topic name.
     ///
@@ -182,16 +168,6 @@ impl ListOffsetsTopic {
     }
 }
 
-impl Default for ListOffsetsTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ListOffsetsTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 11 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -216,8 +192,6 @@ impl Encodable for ListOffsetsTopic {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for ListOffsetsTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -322,8 +296,6 @@ impl Encodable for ListOffsetsPartition {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for ListOffsetsPartition {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 1-11.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListOffsetsResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -55,18 +55,10 @@ impl ListOffsetsResponse {
     }
 }
 
-impl Default for ListOffsetsResponse {
-    fn default() -> Self {
-        Self { throttle_time_ms: 0, topics: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for ListOffsetsResponse {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 11 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for ListOffsetsResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -107,7 +99,7 @@ impl Decodable for ListOffsetsResponse {
 
 /// Valid versions: 1-11.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListOffsetsTopicResponse {
     /// The topic name.
     ///
@@ -148,22 +140,10 @@ impl ListOffsetsTopicResponse {
     }
 }
 
-impl Default for ListOffsetsTopicResponse {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ListOffsetsTopicResponse {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 11 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for ListOffsetsTopicResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -291,8 +271,6 @@ impl Message for ListOffsetsPartitionResponse {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for ListOffsetsPartitionResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("ListOffsetsPartitionResponse", version)?;
@@ -304,7 +282,7 @@ impl Encodable for ListOffsetsPartitionResponse {
         if version >= 4 {
             put::i32(buf, self.leader_epoch);
         }
-        if !(version >= 4) && self.leader_epoch != -1 {
+        if version < 4 && self.leader_epoch != -1 {
             return Err(put::unavailable("leader_epoch", version));
         }
         if flexible {

@@ -131,7 +131,7 @@ impl Encodable for OffsetCommitRequest {
                 self.group_instance_id.as_ref().map(|value| value.as_str()),
             )?;
         }
-        if !(version >= 7) && self.group_instance_id.is_some() {
+        if version < 7 && self.group_instance_id.is_some() {
             return Err(put::unavailable("group_instance_id", version));
         }
         if version <= 4 {
@@ -151,8 +151,6 @@ impl Encodable for OffsetCommitRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for OffsetCommitRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -184,7 +182,7 @@ impl Decodable for OffsetCommitRequest {
 
 /// Valid versions: 2-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitRequestTopic {
     /// The topic name.
     ///
@@ -235,17 +233,6 @@ impl OffsetCommitRequestTopic {
     }
 }
 
-impl Default for OffsetCommitRequestTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetCommitRequestTopic {
     const VERSIONS: VersionRange = VersionRange { min: 2, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -275,8 +262,6 @@ impl Encodable for OffsetCommitRequestTopic {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for OffsetCommitRequestTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -402,8 +387,6 @@ impl Encodable for OffsetCommitRequestPartition {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for OffsetCommitRequestPartition {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

@@ -15,7 +15,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 2-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -56,18 +56,10 @@ impl OffsetCommitResponse {
     }
 }
 
-impl Default for OffsetCommitResponse {
-    fn default() -> Self {
-        Self { throttle_time_ms: 0, topics: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for OffsetCommitResponse {
     const VERSIONS: VersionRange = VersionRange { min: 2, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetCommitResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -108,7 +100,7 @@ impl Decodable for OffsetCommitResponse {
 
 /// Valid versions: 2-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitResponseTopic {
     /// The topic name.
     ///
@@ -159,23 +151,10 @@ impl OffsetCommitResponseTopic {
     }
 }
 
-impl Default for OffsetCommitResponseTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetCommitResponseTopic {
     const VERSIONS: VersionRange = VersionRange { min: 2, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetCommitResponseTopic {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -224,7 +203,7 @@ impl Decodable for OffsetCommitResponseTopic {
 
 /// Valid versions: 2-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetCommitResponsePartition {
     /// The partition index.
     ///
@@ -265,18 +244,10 @@ impl OffsetCommitResponsePartition {
     }
 }
 
-impl Default for OffsetCommitResponsePartition {
-    fn default() -> Self {
-        Self { partition_index: 0, error_code: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for OffsetCommitResponsePartition {
     const VERSIONS: VersionRange = VersionRange { min: 2, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetCommitResponsePartition {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

@@ -102,11 +102,11 @@ impl Encodable for OffsetFetchRequest {
         if version <= 7 {
             put::string(buf, flexible, &self.group_id)?;
         }
-        if !(version <= 7) && !self.group_id.is_empty() {
+        if version > 7 && !self.group_id.is_empty() {
             return Err(put::unavailable("group_id", version));
         }
         if version <= 7 {
-            if self.topics.is_none() && !((2..=7).contains(&version)) {
+            if version <= 1 && self.topics.is_none() {
                 return Err(put::unexpected_null("topics", version));
             }
             put::nullable_count(buf, flexible, self.topics.as_ref().map(Vec::len))?;
@@ -114,7 +114,7 @@ impl Encodable for OffsetFetchRequest {
                 item.encode(buf, version)?;
             }
         }
-        if !(version <= 7) && self.topics.as_ref().is_none_or(|value| !value.is_empty()) {
+        if version > 7 && self.topics.as_ref().is_none_or(|value| !value.is_empty()) {
             return Err(put::unavailable("topics", version));
         }
         if version >= 8 {
@@ -123,13 +123,13 @@ impl Encodable for OffsetFetchRequest {
                 item.encode(buf, version)?;
             }
         }
-        if !(version >= 8) && !self.groups.is_empty() {
+        if version < 8 && !self.groups.is_empty() {
             return Err(put::unavailable("groups", version));
         }
         if version >= 7 {
             put::bool(buf, self.require_stable);
         }
-        if !(version >= 7) && self.require_stable {
+        if version < 7 && self.require_stable {
             return Err(put::unavailable("require_stable", version));
         }
         if flexible {
@@ -143,8 +143,6 @@ impl Encodable for OffsetFetchRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for OffsetFetchRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("OffsetFetchRequest", version)?;
@@ -156,7 +154,7 @@ impl Decodable for OffsetFetchRequest {
         } else {
             Some(Default::default())
         };
-        if version <= 7 && topics.is_none() && !((2..=7).contains(&version)) {
+        if version <= 1 && topics.is_none() {
             return Err(get::unexpected_null("topics"));
         }
         let groups = if version >= 8 {
@@ -175,7 +173,7 @@ impl Decodable for OffsetFetchRequest {
 
 /// Valid versions: 1-7.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchRequestTopic {
     /// The topic name.
     ///
@@ -216,16 +214,6 @@ impl OffsetFetchRequestTopic {
     }
 }
 
-impl Default for OffsetFetchRequestTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partition_indexes: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetFetchRequestTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 7 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -251,14 +239,12 @@ impl Encodable for OffsetFetchRequestTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for OffsetFetchRequestTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("OffsetFetchRequestTopic", version)?;
         let flexible = version >= 6;
         let name = TopicName(get::string(buf, flexible)?);
-        let partition_indexes = get::array(buf, flexible, |buf| get::i32(buf))?;
+        let partition_indexes = get::array(buf, flexible, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         if flexible {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;
@@ -372,8 +358,6 @@ impl Encodable for OffsetFetchRequestGroup {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for OffsetFetchRequestGroup {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("OffsetFetchRequestGroup", version)?;
@@ -392,7 +376,7 @@ impl Decodable for OffsetFetchRequestGroup {
 
 /// Valid versions: 8-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchRequestTopics {
     /// The topic name.
     ///
@@ -443,17 +427,6 @@ impl OffsetFetchRequestTopics {
     }
 }
 
-impl Default for OffsetFetchRequestTopics {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partition_indexes: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetFetchRequestTopics {
     const VERSIONS: VersionRange = VersionRange { min: 8, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -483,15 +456,13 @@ impl Encodable for OffsetFetchRequestTopics {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for OffsetFetchRequestTopics {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("OffsetFetchRequestTopics", version)?;
         let name =
             if version <= 9 { TopicName(get::string(buf, true)?) } else { TopicName::default() };
         let topic_id = if version >= 10 { get::uuid(buf)? } else { Uuid::nil() };
-        let partition_indexes = get::array(buf, true, |buf| get::i32(buf))?;
+        let partition_indexes = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

@@ -17,7 +17,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 1-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -78,24 +78,10 @@ impl OffsetFetchResponse {
     }
 }
 
-impl Default for OffsetFetchResponse {
-    fn default() -> Self {
-        Self {
-            throttle_time_ms: 0,
-            topics: Vec::new(),
-            error_code: 0,
-            groups: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetFetchResponse {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetFetchResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -110,7 +96,7 @@ impl Encodable for OffsetFetchResponse {
                 item.encode(buf, version)?;
             }
         }
-        if !(version <= 7) && !self.topics.is_empty() {
+        if version > 7 && !self.topics.is_empty() {
             return Err(put::unavailable("topics", version));
         }
         if (2..=7).contains(&version) {
@@ -122,7 +108,7 @@ impl Encodable for OffsetFetchResponse {
                 item.encode(buf, version)?;
             }
         }
-        if !(version >= 8) && !self.groups.is_empty() {
+        if version < 8 && !self.groups.is_empty() {
             return Err(put::unavailable("groups", version));
         }
         if flexible {
@@ -162,7 +148,7 @@ impl Decodable for OffsetFetchResponse {
 
 /// Valid versions: 1-7.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchResponseTopic {
     /// The topic name.
     ///
@@ -203,22 +189,10 @@ impl OffsetFetchResponseTopic {
     }
 }
 
-impl Default for OffsetFetchResponseTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetFetchResponseTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 7 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetFetchResponseTopic {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -346,8 +320,6 @@ impl Message for OffsetFetchResponsePartition {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for OffsetFetchResponsePartition {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("OffsetFetchResponsePartition", version)?;
@@ -396,7 +368,7 @@ impl Decodable for OffsetFetchResponsePartition {
 
 /// Valid versions: 8-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchResponseGroup {
     /// The group ID.
     ///
@@ -447,23 +419,10 @@ impl OffsetFetchResponseGroup {
     }
 }
 
-impl Default for OffsetFetchResponseGroup {
-    fn default() -> Self {
-        Self {
-            group_id: GroupId::default(),
-            topics: Vec::new(),
-            error_code: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetFetchResponseGroup {
     const VERSIONS: VersionRange = VersionRange { min: 8, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetFetchResponseGroup {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -501,7 +460,7 @@ impl Decodable for OffsetFetchResponseGroup {
 
 /// Valid versions: 8-10.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct OffsetFetchResponseTopics {
     /// The topic name.
     ///
@@ -552,23 +511,10 @@ impl OffsetFetchResponseTopics {
     }
 }
 
-impl Default for OffsetFetchResponseTopics {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for OffsetFetchResponseTopics {
     const VERSIONS: VersionRange = VersionRange { min: 8, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetFetchResponseTopics {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -700,8 +646,6 @@ impl Message for OffsetFetchResponsePartitions {
     const VERSIONS: VersionRange = VersionRange { min: 8, max: 10 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for OffsetFetchResponsePartitions {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

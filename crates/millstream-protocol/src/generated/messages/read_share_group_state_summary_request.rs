@@ -16,7 +16,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReadShareGroupStateSummaryRequest {
     /// The group identifier.
     ///
@@ -57,16 +57,6 @@ impl ReadShareGroupStateSummaryRequest {
     }
 }
 
-impl Default for ReadShareGroupStateSummaryRequest {
-    fn default() -> Self {
-        Self {
-            group_id: StrBytes::default(),
-            topics: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ReadShareGroupStateSummaryRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -91,8 +81,6 @@ impl Encodable for ReadShareGroupStateSummaryRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for ReadShareGroupStateSummaryRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("ReadShareGroupStateSummaryRequest", version)?;
@@ -108,7 +96,7 @@ impl Decodable for ReadShareGroupStateSummaryRequest {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReadStateSummaryData {
     /// The topic identifier.
     ///
@@ -149,16 +137,6 @@ impl ReadStateSummaryData {
     }
 }
 
-impl Default for ReadStateSummaryData {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ReadStateSummaryData {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -183,8 +161,6 @@ impl Encodable for ReadStateSummaryData {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for ReadStateSummaryData {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("ReadStateSummaryData", version)?;
@@ -200,7 +176,7 @@ impl Decodable for ReadStateSummaryData {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PartitionData {
     /// The partition index.
     ///
@@ -241,12 +217,6 @@ impl PartitionData {
     }
 }
 
-impl Default for PartitionData {
-    fn default() -> Self {
-        Self { partition: 0, leader_epoch: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for PartitionData {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -267,8 +237,6 @@ impl Encodable for PartitionData {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for PartitionData {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

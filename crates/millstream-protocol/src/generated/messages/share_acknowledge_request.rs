@@ -115,7 +115,7 @@ impl Encodable for ShareAcknowledgeRequest {
         if version >= 2 {
             put::bool(buf, self.is_renew_ack);
         }
-        if !(version >= 2) && self.is_renew_ack {
+        if version < 2 && self.is_renew_ack {
             return Err(put::unavailable("is_renew_ack", version));
         }
         put::count(buf, true, self.topics.len())?;
@@ -132,8 +132,6 @@ impl Encodable for ShareAcknowledgeRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for ShareAcknowledgeRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -160,7 +158,7 @@ impl Decodable for ShareAcknowledgeRequest {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AcknowledgeTopic {
     /// The unique topic ID.
     ///
@@ -201,16 +199,6 @@ impl AcknowledgeTopic {
     }
 }
 
-impl Default for AcknowledgeTopic {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for AcknowledgeTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -235,8 +223,6 @@ impl Encodable for AcknowledgeTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for AcknowledgeTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("AcknowledgeTopic", version)?;
@@ -252,7 +238,7 @@ impl Decodable for AcknowledgeTopic {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AcknowledgePartition {
     /// The partition index.
     ///
@@ -293,16 +279,6 @@ impl AcknowledgePartition {
     }
 }
 
-impl Default for AcknowledgePartition {
-    fn default() -> Self {
-        Self {
-            partition_index: 0,
-            acknowledgement_batches: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for AcknowledgePartition {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -327,8 +303,6 @@ impl Encodable for AcknowledgePartition {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for AcknowledgePartition {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("AcknowledgePartition", version)?;
@@ -345,7 +319,7 @@ impl Decodable for AcknowledgePartition {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AcknowledgementBatch {
     /// First offset of batch of records to acknowledge.
     ///
@@ -396,17 +370,6 @@ impl AcknowledgementBatch {
     }
 }
 
-impl Default for AcknowledgementBatch {
-    fn default() -> Self {
-        Self {
-            first_offset: 0,
-            last_offset: 0,
-            acknowledge_types: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for AcknowledgementBatch {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -432,14 +395,12 @@ impl Encodable for AcknowledgementBatch {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for AcknowledgementBatch {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("AcknowledgementBatch", version)?;
         let first_offset = get::i64(buf)?;
         let last_offset = get::i64(buf)?;
-        let acknowledge_types = get::array(buf, true, |buf| get::i8(buf))?;
+        let acknowledge_types = get::array(buf, true, get::i8)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

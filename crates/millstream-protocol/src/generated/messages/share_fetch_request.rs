@@ -200,7 +200,7 @@ impl Encodable for ShareFetchRequest {
         if version >= 2 {
             put::bool(buf, self.is_renew_ack);
         }
-        if !(version >= 2) && self.is_renew_ack {
+        if version < 2 && self.is_renew_ack {
             return Err(put::unavailable("is_renew_ack", version));
         }
         put::count(buf, true, self.topics.len())?;
@@ -221,8 +221,6 @@ impl Encodable for ShareFetchRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for ShareFetchRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -264,7 +262,7 @@ impl Decodable for ShareFetchRequest {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FetchTopic {
     /// The unique topic ID.
     ///
@@ -305,16 +303,6 @@ impl FetchTopic {
     }
 }
 
-impl Default for FetchTopic {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for FetchTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -339,8 +327,6 @@ impl Encodable for FetchTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for FetchTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("FetchTopic", version)?;
@@ -356,7 +342,7 @@ impl Decodable for FetchTopic {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct FetchPartition {
     /// The partition index.
     ///
@@ -397,16 +383,6 @@ impl FetchPartition {
     }
 }
 
-impl Default for FetchPartition {
-    fn default() -> Self {
-        Self {
-            partition_index: 0,
-            acknowledgement_batches: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for FetchPartition {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -431,8 +407,6 @@ impl Encodable for FetchPartition {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for FetchPartition {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("FetchPartition", version)?;
@@ -449,7 +423,7 @@ impl Decodable for FetchPartition {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AcknowledgementBatch {
     /// First offset of batch of records to acknowledge.
     ///
@@ -500,17 +474,6 @@ impl AcknowledgementBatch {
     }
 }
 
-impl Default for AcknowledgementBatch {
-    fn default() -> Self {
-        Self {
-            first_offset: 0,
-            last_offset: 0,
-            acknowledge_types: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for AcknowledgementBatch {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -536,14 +499,12 @@ impl Encodable for AcknowledgementBatch {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for AcknowledgementBatch {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("AcknowledgementBatch", version)?;
         let first_offset = get::i64(buf)?;
         let last_offset = get::i64(buf)?;
-        let acknowledge_types = get::array(buf, true, |buf| get::i8(buf))?;
+        let acknowledge_types = get::array(buf, true, get::i8)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;
@@ -554,7 +515,7 @@ impl Decodable for AcknowledgementBatch {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ForgottenTopic {
     /// The unique topic ID.
     ///
@@ -595,16 +556,6 @@ impl ForgottenTopic {
     }
 }
 
-impl Default for ForgottenTopic {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ForgottenTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -629,13 +580,11 @@ impl Encodable for ForgottenTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for ForgottenTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("ForgottenTopic", version)?;
         let topic_id = get::uuid(buf)?;
-        let partitions = get::array(buf, true, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

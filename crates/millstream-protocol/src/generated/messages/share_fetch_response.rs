@@ -17,7 +17,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ShareFetchResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -98,26 +98,10 @@ impl ShareFetchResponse {
     }
 }
 
-impl Default for ShareFetchResponse {
-    fn default() -> Self {
-        Self {
-            throttle_time_ms: 0,
-            error_code: 0,
-            error_message: None,
-            acquisition_lock_timeout_ms: 0,
-            responses: Vec::new(),
-            node_endpoints: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ShareFetchResponse {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for ShareFetchResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -173,7 +157,7 @@ impl Decodable for ShareFetchResponse {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ShareFetchableTopicResponse {
     /// The unique topic ID.
     ///
@@ -214,22 +198,10 @@ impl ShareFetchableTopicResponse {
     }
 }
 
-impl Default for ShareFetchableTopicResponse {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for ShareFetchableTopicResponse {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for ShareFetchableTopicResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -387,8 +359,6 @@ impl Message for PartitionData {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for PartitionData {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("PartitionData", version)?;
@@ -455,7 +425,7 @@ impl Decodable for PartitionData {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LeaderIdAndEpoch {
     /// The ID of the current leader or -1 if the leader is unknown.
     ///
@@ -496,18 +466,10 @@ impl LeaderIdAndEpoch {
     }
 }
 
-impl Default for LeaderIdAndEpoch {
-    fn default() -> Self {
-        Self { leader_id: 0, leader_epoch: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for LeaderIdAndEpoch {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for LeaderIdAndEpoch {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -540,7 +502,7 @@ impl Decodable for LeaderIdAndEpoch {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct AcquiredRecords {
     /// The earliest offset in this batch of acquired records.
     ///
@@ -591,23 +553,10 @@ impl AcquiredRecords {
     }
 }
 
-impl Default for AcquiredRecords {
-    fn default() -> Self {
-        Self {
-            first_offset: 0,
-            last_offset: 0,
-            delivery_count: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for AcquiredRecords {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for AcquiredRecords {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -642,7 +591,7 @@ impl Decodable for AcquiredRecords {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NodeEndpoint {
     /// The ID of the associated node.
     ///
@@ -703,24 +652,10 @@ impl NodeEndpoint {
     }
 }
 
-impl Default for NodeEndpoint {
-    fn default() -> Self {
-        Self {
-            node_id: BrokerId(0),
-            host: StrBytes::default(),
-            port: 0,
-            rack: None,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for NodeEndpoint {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for NodeEndpoint {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

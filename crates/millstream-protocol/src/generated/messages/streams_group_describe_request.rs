@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StreamsGroupDescribeRequest {
     /// The ids of the groups to describe.
     ///
@@ -65,17 +65,6 @@ impl StreamsGroupDescribeRequest {
     }
 }
 
-impl Default for StreamsGroupDescribeRequest {
-    fn default() -> Self {
-        Self {
-            group_ids: Vec::new(),
-            include_authorized_operations: false,
-            include_topology_description: false,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for StreamsGroupDescribeRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -92,7 +81,7 @@ impl Encodable for StreamsGroupDescribeRequest {
         if version >= 1 {
             put::bool(buf, self.include_topology_description);
         }
-        if !(version >= 1) && self.include_topology_description {
+        if version < 1 && self.include_topology_description {
             return Err(put::unavailable("include_topology_description", version));
         }
         {
@@ -105,8 +94,6 @@ impl Encodable for StreamsGroupDescribeRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for StreamsGroupDescribeRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

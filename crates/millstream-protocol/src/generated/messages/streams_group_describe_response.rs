@@ -16,7 +16,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StreamsGroupDescribeResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -57,18 +57,10 @@ impl StreamsGroupDescribeResponse {
     }
 }
 
-impl Default for StreamsGroupDescribeResponse {
-    fn default() -> Self {
-        Self { throttle_time_ms: 0, groups: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for StreamsGroupDescribeResponse {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for StreamsGroupDescribeResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -270,8 +262,6 @@ impl Message for DescribedGroup {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for DescribedGroup {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("DescribedGroup", version)?;
@@ -296,13 +286,13 @@ impl Encodable for DescribedGroup {
                 value.encode(buf, version)?;
             }
         }
-        if !(version >= 1) && self.topology_description.is_some() {
+        if version < 1 && self.topology_description.is_some() {
             return Err(put::unavailable("topology_description", version));
         }
         if version >= 1 {
             put::i8(buf, self.topology_description_status);
         }
-        if !(version >= 1) && self.topology_description_status != 0 {
+        if version < 1 && self.topology_description_status != 0 {
             return Err(put::unavailable("topology_description_status", version));
         }
         if version >= 1 {
@@ -371,7 +361,7 @@ impl Decodable for DescribedGroup {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Topology {
     /// The epoch of the currently initialized topology for this group.
     ///
@@ -412,18 +402,10 @@ impl Topology {
     }
 }
 
-impl Default for Topology {
-    fn default() -> Self {
-        Self { epoch: 0, subtopologies: None, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for Topology {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Topology {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -460,7 +442,7 @@ impl Decodable for Topology {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Subtopology {
     /// String to uniquely identify the subtopology.
     ///
@@ -531,25 +513,10 @@ impl Subtopology {
     }
 }
 
-impl Default for Subtopology {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            source_topics: Vec::new(),
-            repartition_sink_topics: Vec::new(),
-            state_changelog_topics: Vec::new(),
-            repartition_source_topics: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for Subtopology {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Subtopology {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -609,7 +576,7 @@ impl Decodable for Subtopology {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicInfo {
     /// The name of the topic.
     ///
@@ -670,24 +637,10 @@ impl TopicInfo {
     }
 }
 
-impl Default for TopicInfo {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partitions: 0,
-            replication_factor: 0,
-            topic_configs: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopicInfo {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TopicInfo {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -727,7 +680,7 @@ impl Decodable for TopicInfo {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct KeyValue {
     /// key of the config.
     ///
@@ -768,22 +721,10 @@ impl KeyValue {
     }
 }
 
-impl Default for KeyValue {
-    fn default() -> Self {
-        Self {
-            key: StrBytes::default(),
-            value: StrBytes::default(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for KeyValue {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for KeyValue {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -816,7 +757,7 @@ impl Decodable for KeyValue {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Member {
     /// The member ID.
     ///
@@ -987,35 +928,10 @@ impl Member {
     }
 }
 
-impl Default for Member {
-    fn default() -> Self {
-        Self {
-            member_id: StrBytes::default(),
-            member_epoch: 0,
-            instance_id: None,
-            rack_id: None,
-            client_id: StrBytes::default(),
-            client_host: StrBytes::default(),
-            topology_epoch: 0,
-            process_id: StrBytes::default(),
-            user_endpoint: None,
-            client_tags: Vec::new(),
-            task_offsets: Vec::new(),
-            task_end_offsets: Vec::new(),
-            assignment: Assignment::default(),
-            target_assignment: Assignment::default(),
-            is_classic: false,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for Member {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Member {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1104,7 +1020,7 @@ impl Decodable for Member {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Endpoint {
     /// host of the endpoint.
     ///
@@ -1145,18 +1061,10 @@ impl Endpoint {
     }
 }
 
-impl Default for Endpoint {
-    fn default() -> Self {
-        Self { host: StrBytes::default(), port: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for Endpoint {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Endpoint {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1189,7 +1097,7 @@ impl Decodable for Endpoint {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskOffset {
     /// The subtopology identifier.
     ///
@@ -1240,23 +1148,10 @@ impl TaskOffset {
     }
 }
 
-impl Default for TaskOffset {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            partition: 0,
-            offset: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TaskOffset {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TaskOffset {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1291,7 +1186,7 @@ impl Decodable for TaskOffset {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Assignment {
     /// Active tasks for this client.
     ///
@@ -1342,23 +1237,10 @@ impl Assignment {
     }
 }
 
-impl Default for Assignment {
-    fn default() -> Self {
-        Self {
-            active_tasks: Vec::new(),
-            standby_tasks: Vec::new(),
-            warmup_tasks: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for Assignment {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Assignment {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1402,7 +1284,7 @@ impl Decodable for Assignment {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskIds {
     /// The subtopology identifier.
     ///
@@ -1443,22 +1325,10 @@ impl TaskIds {
     }
 }
 
-impl Default for TaskIds {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TaskIds {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TaskIds {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1483,7 +1353,7 @@ impl Decodable for TaskIds {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TaskIds", version)?;
         let subtopology_id = get::string(buf, true)?;
-        let partitions = get::array(buf, true, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;
@@ -1494,7 +1364,7 @@ impl Decodable for TaskIds {
 
 /// Valid versions: 1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescription {
     /// The subtopologies that make up this topology.
     ///
@@ -1535,22 +1405,10 @@ impl TopologyDescription {
     }
 }
 
-impl Default for TopologyDescription {
-    fn default() -> Self {
-        Self {
-            subtopologies: Vec::new(),
-            global_stores: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescription {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TopologyDescription {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1591,7 +1449,7 @@ impl Decodable for TopologyDescription {
 
 /// Valid versions: 1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescriptionSubtopology {
     /// The subtopology identifier, unique within the topology.
     ///
@@ -1632,22 +1490,10 @@ impl TopologyDescriptionSubtopology {
     }
 }
 
-impl Default for TopologyDescriptionSubtopology {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            nodes: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescriptionSubtopology {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TopologyDescriptionSubtopology {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1683,7 +1529,7 @@ impl Decodable for TopologyDescriptionSubtopology {
 
 /// Valid versions: 1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescriptionNode {
     /// The name of this node (e.g., KSTREAM-SOURCE-0000000000).
     ///
@@ -1764,26 +1610,10 @@ impl TopologyDescriptionNode {
     }
 }
 
-impl Default for TopologyDescriptionNode {
-    fn default() -> Self {
-        Self {
-            name: StrBytes::default(),
-            node_type: 0,
-            source_topics: Vec::new(),
-            sink_topic: None,
-            stores: Vec::new(),
-            successors: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescriptionNode {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TopologyDescriptionNode {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -1841,7 +1671,7 @@ impl Decodable for TopologyDescriptionNode {
 
 /// Valid versions: 1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescriptionGlobalStore {
     /// The source node providing data to the global store.
     ///
@@ -1882,22 +1712,10 @@ impl TopologyDescriptionGlobalStore {
     }
 }
 
-impl Default for TopologyDescriptionGlobalStore {
-    fn default() -> Self {
-        Self {
-            source: TopologyDescriptionNode::default(),
-            processor: TopologyDescriptionNode::default(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescriptionGlobalStore {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TopologyDescriptionGlobalStore {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

@@ -292,8 +292,6 @@ impl Encodable for StreamsGroupHeartbeatRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for StreamsGroupHeartbeatRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("StreamsGroupHeartbeatRequest", version)?;
@@ -346,7 +344,7 @@ impl Decodable for StreamsGroupHeartbeatRequest {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Topology {
     /// The epoch of the topology. Used to check if the topology corresponds to the topology initialized on the brokers.
     ///
@@ -387,12 +385,6 @@ impl Topology {
     }
 }
 
-impl Default for Topology {
-    fn default() -> Self {
-        Self { epoch: 0, subtopologies: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for Topology {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -417,8 +409,6 @@ impl Encodable for Topology {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for Topology {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("Topology", version)?;
@@ -434,7 +424,7 @@ impl Decodable for Topology {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Subtopology {
     /// String to uniquely identify the subtopology. Deterministically generated from the topology.
     ///
@@ -525,21 +515,6 @@ impl Subtopology {
     }
 }
 
-impl Default for Subtopology {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            source_topics: Vec::new(),
-            source_topic_regex: Vec::new(),
-            state_changelog_topics: Vec::new(),
-            repartition_sink_topics: Vec::new(),
-            repartition_source_topics: Vec::new(),
-            copartition_groups: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for Subtopology {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -584,8 +559,6 @@ impl Encodable for Subtopology {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for Subtopology {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("Subtopology", version)?;
@@ -618,7 +591,7 @@ impl Decodable for Subtopology {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicInfo {
     /// The name of the topic.
     ///
@@ -679,18 +652,6 @@ impl TopicInfo {
     }
 }
 
-impl Default for TopicInfo {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partitions: 0,
-            replication_factor: 0,
-            topic_configs: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopicInfo {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -717,8 +678,6 @@ impl Encodable for TopicInfo {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for TopicInfo {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TopicInfo", version)?;
@@ -736,7 +695,7 @@ impl Decodable for TopicInfo {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct KeyValue {
     /// key of the config.
     ///
@@ -777,16 +736,6 @@ impl KeyValue {
     }
 }
 
-impl Default for KeyValue {
-    fn default() -> Self {
-        Self {
-            key: StrBytes::default(),
-            value: StrBytes::default(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for KeyValue {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -808,8 +757,6 @@ impl Encodable for KeyValue {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for KeyValue {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("KeyValue", version)?;
@@ -825,7 +772,7 @@ impl Decodable for KeyValue {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CopartitionGroup {
     /// The topics the topology reads from. Index into the array on the subtopology level.
     ///
@@ -876,17 +823,6 @@ impl CopartitionGroup {
     }
 }
 
-impl Default for CopartitionGroup {
-    fn default() -> Self {
-        Self {
-            source_topics: Vec::new(),
-            source_topic_regex: Vec::new(),
-            repartition_source_topics: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for CopartitionGroup {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -918,14 +854,12 @@ impl Encodable for CopartitionGroup {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for CopartitionGroup {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("CopartitionGroup", version)?;
-        let source_topics = get::array(buf, true, |buf| get::i16(buf))?;
-        let source_topic_regex = get::array(buf, true, |buf| get::i16(buf))?;
-        let repartition_source_topics = get::array(buf, true, |buf| get::i16(buf))?;
+        let source_topics = get::array(buf, true, get::i16)?;
+        let source_topic_regex = get::array(buf, true, get::i16)?;
+        let repartition_source_topics = get::array(buf, true, get::i16)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;
@@ -941,7 +875,7 @@ impl Decodable for CopartitionGroup {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskIds {
     /// The subtopology identifier.
     ///
@@ -982,16 +916,6 @@ impl TaskIds {
     }
 }
 
-impl Default for TaskIds {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TaskIds {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -1016,13 +940,11 @@ impl Encodable for TaskIds {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for TaskIds {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TaskIds", version)?;
         let subtopology_id = get::string(buf, true)?;
-        let partitions = get::array(buf, true, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;
@@ -1033,7 +955,7 @@ impl Decodable for TaskIds {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Endpoint {
     /// host of the endpoint.
     ///
@@ -1074,12 +996,6 @@ impl Endpoint {
     }
 }
 
-impl Default for Endpoint {
-    fn default() -> Self {
-        Self { host: StrBytes::default(), port: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for Endpoint {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -1101,8 +1017,6 @@ impl Encodable for Endpoint {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for Endpoint {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("Endpoint", version)?;
@@ -1118,7 +1032,7 @@ impl Decodable for Endpoint {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskOffset {
     /// The subtopology identifier.
     ///
@@ -1169,17 +1083,6 @@ impl TaskOffset {
     }
 }
 
-impl Default for TaskOffset {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            partition: 0,
-            offset: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TaskOffset {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -1201,8 +1104,6 @@ impl Encodable for TaskOffset {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for TaskOffset {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

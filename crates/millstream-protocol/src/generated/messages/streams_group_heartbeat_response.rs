@@ -229,8 +229,6 @@ impl Message for StreamsGroupHeartbeatResponse {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for StreamsGroupHeartbeatResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("StreamsGroupHeartbeatResponse", version)?;
@@ -243,7 +241,7 @@ impl Encodable for StreamsGroupHeartbeatResponse {
         if version <= 0 {
             put::i32(buf, self.acceptable_recovery_lag_legacy);
         }
-        if !(version <= 0) && self.acceptable_recovery_lag_legacy != 0 {
+        if version > 0 && self.acceptable_recovery_lag_legacy != 0 {
             return Err(put::unavailable("acceptable_recovery_lag_legacy", version));
         }
         put::i32(buf, self.task_offset_interval_ms);
@@ -269,7 +267,7 @@ impl Encodable for StreamsGroupHeartbeatResponse {
         if version >= 1 {
             put::bool(buf, self.topology_description_required);
         }
-        if !(version >= 1) && self.topology_description_required {
+        if version < 1 && self.topology_description_required {
             return Err(put::unavailable("topology_description_required", version));
         }
         put::i32(buf, self.endpoint_information_epoch);
@@ -336,7 +334,7 @@ impl Decodable for StreamsGroupHeartbeatResponse {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Status {
     /// A code to indicate that a particular status is active for the group membership.
     ///
@@ -377,22 +375,10 @@ impl Status {
     }
 }
 
-impl Default for Status {
-    fn default() -> Self {
-        Self {
-            status_code: 0,
-            status_detail: StrBytes::default(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for Status {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Status {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -425,7 +411,7 @@ impl Decodable for Status {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskIds {
     /// The subtopology identifier.
     ///
@@ -466,22 +452,10 @@ impl TaskIds {
     }
 }
 
-impl Default for TaskIds {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TaskIds {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TaskIds {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -506,7 +480,7 @@ impl Decodable for TaskIds {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TaskIds", version)?;
         let subtopology_id = get::string(buf, true)?;
-        let partitions = get::array(buf, true, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;
@@ -517,7 +491,7 @@ impl Decodable for TaskIds {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct EndpointToPartitions {
     /// User-defined endpoint to connect to the node.
     ///
@@ -568,23 +542,10 @@ impl EndpointToPartitions {
     }
 }
 
-impl Default for EndpointToPartitions {
-    fn default() -> Self {
-        Self {
-            user_endpoint: Endpoint::default(),
-            active_partitions: Vec::new(),
-            standby_partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for EndpointToPartitions {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for EndpointToPartitions {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -625,7 +586,7 @@ impl Decodable for EndpointToPartitions {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Endpoint {
     /// host of the endpoint.
     ///
@@ -666,18 +627,10 @@ impl Endpoint {
     }
 }
 
-impl Default for Endpoint {
-    fn default() -> Self {
-        Self { host: StrBytes::default(), port: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for Endpoint {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for Endpoint {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -710,7 +663,7 @@ impl Decodable for Endpoint {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopicPartition {
     /// topic name.
     ///
@@ -751,22 +704,10 @@ impl TopicPartition {
     }
 }
 
-impl Default for TopicPartition {
-    fn default() -> Self {
-        Self {
-            topic: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopicPartition {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TopicPartition {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -791,7 +732,7 @@ impl Decodable for TopicPartition {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TopicPartition", version)?;
         let topic = TopicName(get::string(buf, true)?);
-        let partitions = get::array(buf, true, |buf| get::i32(buf))?;
+        let partitions = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

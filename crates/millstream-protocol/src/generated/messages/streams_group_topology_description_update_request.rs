@@ -16,7 +16,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StreamsGroupTopologyDescriptionUpdateRequest {
     /// The streams group identifier.
     ///
@@ -77,18 +77,6 @@ impl StreamsGroupTopologyDescriptionUpdateRequest {
     }
 }
 
-impl Default for StreamsGroupTopologyDescriptionUpdateRequest {
-    fn default() -> Self {
-        Self {
-            group_id: GroupId::default(),
-            member_id: StrBytes::default(),
-            topology_epoch: 0,
-            topology_description: TopologyDescription::default(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for StreamsGroupTopologyDescriptionUpdateRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -111,8 +99,6 @@ impl Encodable for StreamsGroupTopologyDescriptionUpdateRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for StreamsGroupTopologyDescriptionUpdateRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -137,7 +123,7 @@ impl Decodable for StreamsGroupTopologyDescriptionUpdateRequest {
 
 /// Valid versions: 0.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescription {
     /// The subtopologies that make up this topology.
     ///
@@ -178,16 +164,6 @@ impl TopologyDescription {
     }
 }
 
-impl Default for TopologyDescription {
-    fn default() -> Self {
-        Self {
-            subtopologies: Vec::new(),
-            global_stores: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescription {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -215,8 +191,6 @@ impl Encodable for TopologyDescription {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for TopologyDescription {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TopologyDescription", version)?;
@@ -234,7 +208,7 @@ impl Decodable for TopologyDescription {
 
 /// Valid versions: 0.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescriptionSubtopology {
     /// The subtopology identifier, unique within the topology.
     ///
@@ -275,16 +249,6 @@ impl TopologyDescriptionSubtopology {
     }
 }
 
-impl Default for TopologyDescriptionSubtopology {
-    fn default() -> Self {
-        Self {
-            subtopology_id: StrBytes::default(),
-            nodes: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescriptionSubtopology {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -309,8 +273,6 @@ impl Encodable for TopologyDescriptionSubtopology {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for TopologyDescriptionSubtopology {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TopologyDescriptionSubtopology", version)?;
@@ -326,7 +288,7 @@ impl Decodable for TopologyDescriptionSubtopology {
 
 /// Valid versions: 0.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescriptionNode {
     /// The name of this node (e.g., KSTREAM-SOURCE-0000000000).
     ///
@@ -407,20 +369,6 @@ impl TopologyDescriptionNode {
     }
 }
 
-impl Default for TopologyDescriptionNode {
-    fn default() -> Self {
-        Self {
-            name: StrBytes::default(),
-            node_type: 0,
-            source_topics: Vec::new(),
-            sink_topic: None,
-            stores: Vec::new(),
-            successors: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescriptionNode {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -455,8 +403,6 @@ impl Encodable for TopologyDescriptionNode {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for TopologyDescriptionNode {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("TopologyDescriptionNode", version)?;
@@ -484,7 +430,7 @@ impl Decodable for TopologyDescriptionNode {
 
 /// Valid versions: 0.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TopologyDescriptionGlobalStore {
     /// The source node providing data to the global store.
     ///
@@ -525,16 +471,6 @@ impl TopologyDescriptionGlobalStore {
     }
 }
 
-impl Default for TopologyDescriptionGlobalStore {
-    fn default() -> Self {
-        Self {
-            source: TopologyDescriptionNode::default(),
-            processor: TopologyDescriptionNode::default(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TopologyDescriptionGlobalStore {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -555,8 +491,6 @@ impl Encodable for TopologyDescriptionGlobalStore {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for TopologyDescriptionGlobalStore {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

@@ -150,13 +150,13 @@ impl Encodable for TxnOffsetCommitRequest {
         if version >= 3 {
             put::i32(buf, self.generation_id_or_member_epoch);
         }
-        if !(version >= 3) && self.generation_id_or_member_epoch != -1 {
+        if version < 3 && self.generation_id_or_member_epoch != -1 {
             return Err(put::unavailable("generation_id_or_member_epoch", version));
         }
         if version >= 3 {
             put::string(buf, flexible, &self.member_id)?;
         }
-        if !(version >= 3) && !self.member_id.is_empty() {
+        if version < 3 && !self.member_id.is_empty() {
             return Err(put::unavailable("member_id", version));
         }
         if version >= 3 {
@@ -166,7 +166,7 @@ impl Encodable for TxnOffsetCommitRequest {
                 self.group_instance_id.as_ref().map(|value| value.as_str()),
             )?;
         }
-        if !(version >= 3) && self.group_instance_id.is_some() {
+        if version < 3 && self.group_instance_id.is_some() {
             return Err(put::unavailable("group_instance_id", version));
         }
         put::count(buf, flexible, self.topics.len())?;
@@ -183,8 +183,6 @@ impl Encodable for TxnOffsetCommitRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for TxnOffsetCommitRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -221,7 +219,7 @@ impl Decodable for TxnOffsetCommitRequest {
 
 /// Valid versions: 0-6.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TxnOffsetCommitRequestTopic {
     /// The topic name.
     ///
@@ -272,17 +270,6 @@ impl TxnOffsetCommitRequestTopic {
     }
 }
 
-impl Default for TxnOffsetCommitRequestTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TxnOffsetCommitRequestTopic {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 6 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -312,8 +299,6 @@ impl Encodable for TxnOffsetCommitRequestTopic {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for TxnOffsetCommitRequestTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -439,8 +424,6 @@ impl Encodable for TxnOffsetCommitRequestPartition {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for TxnOffsetCommitRequestPartition {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

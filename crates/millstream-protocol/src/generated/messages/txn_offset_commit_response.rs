@@ -15,7 +15,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-6.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TxnOffsetCommitResponse {
     /// The duration in milliseconds for which the request was throttled due to a quota violation, or zero if the request did not violate any quota.
     ///
@@ -56,18 +56,10 @@ impl TxnOffsetCommitResponse {
     }
 }
 
-impl Default for TxnOffsetCommitResponse {
-    fn default() -> Self {
-        Self { throttle_time_ms: 0, topics: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for TxnOffsetCommitResponse {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 6 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TxnOffsetCommitResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -106,7 +98,7 @@ impl Decodable for TxnOffsetCommitResponse {
 
 /// Valid versions: 0-6.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TxnOffsetCommitResponseTopic {
     /// The topic name.
     ///
@@ -157,23 +149,10 @@ impl TxnOffsetCommitResponseTopic {
     }
 }
 
-impl Default for TxnOffsetCommitResponseTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for TxnOffsetCommitResponseTopic {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 6 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TxnOffsetCommitResponseTopic {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -223,7 +202,7 @@ impl Decodable for TxnOffsetCommitResponseTopic {
 
 /// Valid versions: 0-6.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TxnOffsetCommitResponsePartition {
     /// The partition index.
     ///
@@ -264,18 +243,10 @@ impl TxnOffsetCommitResponsePartition {
     }
 }
 
-impl Default for TxnOffsetCommitResponsePartition {
-    fn default() -> Self {
-        Self { partition_index: 0, error_code: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for TxnOffsetCommitResponsePartition {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 6 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for TxnOffsetCommitResponsePartition {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct UnregisterControllerRequest {
     /// The controller ID to unregister.
     ///
@@ -44,12 +44,6 @@ impl UnregisterControllerRequest {
     }
 }
 
-impl Default for UnregisterControllerRequest {
-    fn default() -> Self {
-        Self { controller_id: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for UnregisterControllerRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 0 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -69,8 +63,6 @@ impl Encodable for UnregisterControllerRequest {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for UnregisterControllerRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

@@ -82,8 +82,6 @@ impl Message for UnregisterControllerResponse {
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
 
-#[cfg(feature = "broker")]
-
 impl Encodable for UnregisterControllerResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
         supported::<Self>("UnregisterControllerResponse", version)?;

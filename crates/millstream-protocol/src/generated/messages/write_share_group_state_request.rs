@@ -16,7 +16,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteShareGroupStateRequest {
     /// The group identifier.
     ///
@@ -57,16 +57,6 @@ impl WriteShareGroupStateRequest {
     }
 }
 
-impl Default for WriteShareGroupStateRequest {
-    fn default() -> Self {
-        Self {
-            group_id: StrBytes::default(),
-            topics: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WriteShareGroupStateRequest {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -91,8 +81,6 @@ impl Encodable for WriteShareGroupStateRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for WriteShareGroupStateRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("WriteShareGroupStateRequest", version)?;
@@ -108,7 +96,7 @@ impl Decodable for WriteShareGroupStateRequest {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteStateData {
     /// The topic identifier.
     ///
@@ -149,16 +137,6 @@ impl WriteStateData {
     }
 }
 
-impl Default for WriteStateData {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WriteStateData {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -182,8 +160,6 @@ impl Encodable for WriteStateData {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for WriteStateData {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
@@ -325,8 +301,6 @@ impl Encodable for PartitionData {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for PartitionData {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("PartitionData", version)?;
@@ -354,7 +328,7 @@ impl Decodable for PartitionData {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StateBatch {
     /// The first offset of this state batch.
     ///
@@ -415,18 +389,6 @@ impl StateBatch {
     }
 }
 
-impl Default for StateBatch {
-    fn default() -> Self {
-        Self {
-            first_offset: 0,
-            last_offset: 0,
-            delivery_state: 0,
-            delivery_count: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for StateBatch {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -449,8 +411,6 @@ impl Encodable for StateBatch {
         put::size_of(self, version)
     }
 }
-
-#[cfg(feature = "broker")]
 
 impl Decodable for StateBatch {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {

@@ -16,7 +16,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteShareGroupStateResponse {
     /// The write results.
     ///
@@ -47,18 +47,10 @@ impl WriteShareGroupStateResponse {
     }
 }
 
-impl Default for WriteShareGroupStateResponse {
-    fn default() -> Self {
-        Self { results: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for WriteShareGroupStateResponse {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for WriteShareGroupStateResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -92,7 +84,7 @@ impl Decodable for WriteShareGroupStateResponse {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteStateResult {
     /// The topic identifier.
     ///
@@ -133,22 +125,10 @@ impl WriteStateResult {
     }
 }
 
-impl Default for WriteStateResult {
-    fn default() -> Self {
-        Self {
-            topic_id: Uuid::nil(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WriteStateResult {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for WriteStateResult {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -184,7 +164,7 @@ impl Decodable for WriteStateResult {
 
 /// Valid versions: 0-1.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PartitionResult {
     /// The partition index.
     ///
@@ -235,23 +215,10 @@ impl PartitionResult {
     }
 }
 
-impl Default for PartitionResult {
-    fn default() -> Self {
-        Self {
-            partition: 0,
-            error_code: 0,
-            error_message: None,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for PartitionResult {
     const VERSIONS: VersionRange = VersionRange { min: 0, max: 1 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for PartitionResult {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteTxnMarkersRequest {
     /// The transaction markers to be written.
     ///
@@ -45,12 +45,6 @@ impl WriteTxnMarkersRequest {
     }
 }
 
-impl Default for WriteTxnMarkersRequest {
-    fn default() -> Self {
-        Self { markers: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for WriteTxnMarkersRequest {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -74,8 +68,6 @@ impl Encodable for WriteTxnMarkersRequest {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for WriteTxnMarkersRequest {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("WriteTxnMarkersRequest", version)?;
@@ -90,7 +82,7 @@ impl Decodable for WriteTxnMarkersRequest {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WritableTxnMarker {
     /// The current producer ID.
     ///
@@ -171,20 +163,6 @@ impl WritableTxnMarker {
     }
 }
 
-impl Default for WritableTxnMarker {
-    fn default() -> Self {
-        Self {
-            producer_id: ProducerId(0),
-            producer_epoch: 0,
-            transaction_result: false,
-            topics: Vec::new(),
-            coordinator_epoch: 0,
-            transaction_version: 0,
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WritableTxnMarker {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -215,8 +193,6 @@ impl Encodable for WritableTxnMarker {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for WritableTxnMarker {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("WritableTxnMarker", version)?;
@@ -244,7 +220,7 @@ impl Decodable for WritableTxnMarker {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WritableTxnMarkerTopic {
     /// The topic name.
     ///
@@ -285,16 +261,6 @@ impl WritableTxnMarkerTopic {
     }
 }
 
-impl Default for WritableTxnMarkerTopic {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partition_indexes: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WritableTxnMarkerTopic {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
@@ -319,13 +285,11 @@ impl Encodable for WritableTxnMarkerTopic {
     }
 }
 
-#[cfg(feature = "broker")]
-
 impl Decodable for WritableTxnMarkerTopic {
     fn decode<B: ByteBuf>(buf: &mut B, version: i16) -> Result<Self> {
         supported::<Self>("WritableTxnMarkerTopic", version)?;
         let name = TopicName(get::string(buf, true)?);
-        let partition_indexes = get::array(buf, true, |buf| get::i32(buf))?;
+        let partition_indexes = get::array(buf, true, get::i32)?;
         let mut unknown_tagged_fields = BTreeMap::new();
         {
             get::tagged_fields(buf, &mut unknown_tagged_fields, |_, _| Ok(false))?;

@@ -14,7 +14,7 @@ use crate::fields::{get, put, supported};
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WriteTxnMarkersResponse {
     /// The results for writing makers.
     ///
@@ -45,18 +45,10 @@ impl WriteTxnMarkersResponse {
     }
 }
 
-impl Default for WriteTxnMarkersResponse {
-    fn default() -> Self {
-        Self { markers: Vec::new(), unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for WriteTxnMarkersResponse {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for WriteTxnMarkersResponse {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -90,7 +82,7 @@ impl Decodable for WriteTxnMarkersResponse {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WritableTxnMarkerResult {
     /// The current producer ID in use by the transactional ID.
     ///
@@ -131,22 +123,10 @@ impl WritableTxnMarkerResult {
     }
 }
 
-impl Default for WritableTxnMarkerResult {
-    fn default() -> Self {
-        Self {
-            producer_id: ProducerId(0),
-            topics: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WritableTxnMarkerResult {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for WritableTxnMarkerResult {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -183,7 +163,7 @@ impl Decodable for WritableTxnMarkerResult {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WritableTxnMarkerTopicResult {
     /// The topic name.
     ///
@@ -224,22 +204,10 @@ impl WritableTxnMarkerTopicResult {
     }
 }
 
-impl Default for WritableTxnMarkerTopicResult {
-    fn default() -> Self {
-        Self {
-            name: TopicName::default(),
-            partitions: Vec::new(),
-            unknown_tagged_fields: BTreeMap::new(),
-        }
-    }
-}
-
 impl Message for WritableTxnMarkerTopicResult {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for WritableTxnMarkerTopicResult {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {
@@ -276,7 +244,7 @@ impl Decodable for WritableTxnMarkerTopicResult {
 
 /// Valid versions: 1-2.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WritableTxnMarkerPartitionResult {
     /// The partition index.
     ///
@@ -317,18 +285,10 @@ impl WritableTxnMarkerPartitionResult {
     }
 }
 
-impl Default for WritableTxnMarkerPartitionResult {
-    fn default() -> Self {
-        Self { partition_index: 0, error_code: 0, unknown_tagged_fields: BTreeMap::new() }
-    }
-}
-
 impl Message for WritableTxnMarkerPartitionResult {
     const VERSIONS: VersionRange = VersionRange { min: 1, max: 2 };
     const DEPRECATED_VERSIONS: Option<VersionRange> = None;
 }
-
-#[cfg(feature = "broker")]
 
 impl Encodable for WritableTxnMarkerPartitionResult {
     fn encode<B: ByteBufMut>(&self, buf: &mut B, version: i16) -> Result<()> {

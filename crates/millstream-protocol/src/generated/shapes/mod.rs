@@ -12,7 +12,7 @@ use crate::api::ApiKey;
 use crate::guard::shape::Shape;
 
 /// The shape of the request of `api`.
-#[cfg(feature = "broker")]
+#[cfg_attr(not(feature = "broker"), allow(dead_code))]
 pub(crate) const fn request(api: ApiKey) -> &'static Shape {
     match api {
         ApiKey::Produce => &keys_0_to_23::produce_request::SHAPE,
