@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{ci, codegen, kafka, tidy};
+use xtask::{bench, ci, codegen, fuzz, kafka, tidy};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Automation of the workspace")]
@@ -25,6 +25,11 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Measures us beside our floor and our peers.
+    #[command(subcommand)]
+    Bench(bench::Command),
+    /// Runs the fuzz targets.
+    Fuzz(fuzz::Args),
     /// Runs every test, bringing real Kafka up and taking it down.
     Test,
     /// Runs all that CI runs: format, clippy, tidy, docs, tests.
@@ -36,6 +41,8 @@ fn main() -> ExitCode {
         Command::Kafka(command) => kafka::run(&command),
         Command::Tidy => tidy::run(),
         Command::Codegen { check } => codegen::run(check),
+        Command::Bench(command) => bench::run(&command),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Test => ci::test(),
         Command::Ci => ci::run(),
     };
