@@ -1,6 +1,8 @@
 //! What a full cache flushes, and in which order, against a literal reading of Java's
 //! `ThreadCache`, `NamedCache` and `CachingKeyValueStore`: two stores that share a thread's bytes.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::sync::Arc;
 
 use millstream_state::{

@@ -1,6 +1,8 @@
 //! The layered store against a plain map: random changes, scans, flushes, commits, applications,
 //! aborts and evictions.
 
+#![allow(clippy::unwrap_used, reason = "a failed test panics")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -185,9 +185,8 @@ fn live(engine: &Arc<dyn Engine>, log: &mut Log, random: &mut Random, what: &str
     // Some lives end without a failure.
     let operations = random.below(600) as u32;
     let faulty: Arc<dyn Engine> = Arc::new(FaultyEngine::new(engine.clone(), operations, fault));
-    let committed = match restored(&faulty, log, random.below(4) == 0) {
-        Ok(committed) => committed,
-        Err(_) => return,
+    let Ok(committed) = restored(&faulty, log, random.below(4) == 0) else {
+        return;
     };
     if let Err(error) = change(&committed, log, random, what) {
         assert!(error.poisons(), "{what}: {error}");
