@@ -20,6 +20,12 @@ pub enum AdminCompletion {}
 pub struct AdminMachine {}
 
 impl AdminMachine {
+    /// A machine.
+    #[must_use]
+    pub fn new(_config: &crate::EngineConfig, _rng: crate::backoff::Rng) -> Self {
+        Self::default()
+    }
+
     /// The application called.
     pub fn handle_command(&mut self, _id: CommandId, command: AdminCommand, _cx: &mut Cx<'_>) {
         match command {}

@@ -1,6 +1,7 @@
 //! The cache of metadata: applies answers, ignores what is older than what is known.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use millstream_protocol::ErrorCode;
@@ -8,6 +9,7 @@ use millstream_protocol::messages::MetadataResponse;
 use millstream_protocol::messages::metadata_response::{
     MetadataResponsePartition, MetadataResponseTopic,
 };
+use millstream_protocol::negotiate::BrokerVersions;
 use millstream_types::{
     BrokerId, ClusterId, LeaderEpoch, PartitionId, TopicId, TopicName, TopicPartition,
 };
@@ -37,6 +39,7 @@ pub struct Metadata {
     brokers: BTreeMap<BrokerId, Broker>,
     topics: BTreeMap<TopicName, Topic>,
     names_by_id: BTreeMap<TopicId, TopicName>,
+    versions: BTreeMap<BrokerId, Arc<BrokerVersions>>,
     wanted: BTreeMap<TopicName, Want>,
     wants_all_topics: bool,
     update_requested: bool,
@@ -77,6 +80,12 @@ impl Metadata {
         self.brokers.get(&id)
     }
 
+    /// The API versions and features that a broker told on its last connection.
+    #[must_use]
+    pub fn versions(&self, id: BrokerId) -> Option<&BrokerVersions> {
+        self.versions.get(&id).map(|versions| &**versions)
+    }
+
     /// A topic that is known. [`Metadata::topic_state`] says why one is not.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&Topic> {
@@ -102,19 +111,14 @@ impl Metadata {
         }
         match self.wanted.get(name) {
             None => TopicState::NotRequested,
-            Some(want) => want
-                .error
-                .map_or(TopicState::Pending, TopicState::Missing),
+            Some(want) => want.error.map_or(TopicState::Pending, TopicState::Missing),
         }
     }
 
     /// A partition that is known.
     #[must_use]
     pub fn partition(&self, partition: &TopicPartition) -> Option<&Partition> {
-        self.topics
-            .get(&partition.topic)?
-            .partitions
-            .get(&partition.partition)
+        self.topics.get(&partition.topic)?.partitions.get(&partition.partition)
     }
 
     /// The leader of a partition, if it has one and the leader's address is known.
@@ -122,10 +126,7 @@ impl Metadata {
     pub fn leader(&self, partition: &TopicPartition) -> Option<Leader> {
         let known = self.partition(partition)?;
         let broker = known.leader?;
-        self.brokers.contains_key(&broker).then_some(Leader {
-            broker,
-            epoch: known.leader_epoch,
-        })
+        self.brokers.contains_key(&broker).then_some(Leader { broker, epoch: known.leader_epoch })
     }
 
     /// Rises with every change: machines compare it with the one they last saw.
@@ -141,14 +142,7 @@ impl Metadata {
             want.last_asked = now;
             return;
         }
-        self.wanted.insert(
-            name.clone(),
-            Want {
-                last_asked: now,
-                error: None,
-                is_new: true,
-            },
-        );
+        self.wanted.insert(name.clone(), Want { last_asked: now, error: None, is_new: true });
     }
 
     /// Asks for all topics of the cluster instead of single ones (pattern subscriptions).
@@ -188,14 +182,7 @@ impl Metadata {
         known.leader_epoch = Some(epoch);
         if let Some(endpoint) = endpoint {
             let rack = self.brokers.get(&leader).and_then(|b| b.rack.clone());
-            self.brokers.insert(
-                leader,
-                Broker {
-                    id: leader,
-                    endpoint,
-                    rack,
-                },
-            );
+            self.brokers.insert(leader, Broker { id: leader, endpoint, rack });
         }
         self.generation += 1;
         true
@@ -213,12 +200,8 @@ impl Metadata {
         match asked {
             // An answer to "all" says by silence which topics are gone.
             None => {
-                let gone: Vec<_> = self
-                    .topics
-                    .keys()
-                    .filter(|name| !seen.contains(*name))
-                    .cloned()
-                    .collect();
+                let gone: Vec<_> =
+                    self.topics.keys().filter(|name| !seen.contains(*name)).cloned().collect();
                 for name in gone {
                     self.forget(&name, ErrorCode::UnknownTopicOrPartition);
                 }
@@ -232,6 +215,20 @@ impl Metadata {
         self.generation += 1;
     }
 
+    /// Takes over a broker that another answer than Metadata's named.
+    pub(crate) fn learn_broker(&mut self, id: BrokerId, endpoint: Endpoint) {
+        if self.brokers.contains_key(&id) {
+            return;
+        }
+        let broker = Broker { id, endpoint, rack: None };
+        self.brokers.insert(id, broker);
+        self.generation += 1;
+    }
+
+    pub(crate) fn learn_versions(&mut self, id: BrokerId, versions: Arc<BrokerVersions>) {
+        self.versions.insert(id, versions);
+    }
+
     fn apply_cluster(&mut self, response: &MetadataResponse) {
         if let Some(id) = &response.cluster_id {
             self.cluster_id = Some(ClusterId::from(id.as_str()));
@@ -240,10 +237,8 @@ impl Metadata {
         self.controller = (controller.0 >= 0).then_some(controller);
         let brokers = response.brokers.iter().filter_map(|broker| {
             let id = BrokerId(broker.node_id.0);
-            let endpoint = Endpoint {
-                host: broker.host.to_string(),
-                port: u16::try_from(broker.port).ok()?,
-            };
+            let endpoint =
+                Endpoint { host: broker.host.to_string(), port: u16::try_from(broker.port).ok()? };
             let rack = broker.rack.as_ref().map(ToString::to_string);
             Some((id, Broker { id, endpoint, rack }))
         });
@@ -260,8 +255,8 @@ impl Metadata {
         let id = TopicId(answer.topic_id);
         if !code.is_ok() {
             // Without a leader a topic is still there; anything else says it is not to be had.
-            let is_there = matches!(code, ErrorCode::LeaderNotAvailable)
-                && !answer.partitions.is_empty();
+            let is_there =
+                matches!(code, ErrorCode::LeaderNotAvailable) && !answer.partitions.is_empty();
             if !is_there {
                 self.forget(&name, code);
                 return Some(name);
@@ -284,12 +279,7 @@ impl Metadata {
         }
         self.topics.insert(
             name.clone(),
-            Topic {
-                name: name.clone(),
-                id,
-                is_internal: answer.is_internal,
-                partitions,
-            },
+            Topic { name: name.clone(), id, is_internal: answer.is_internal, partitions },
         );
         if let Some(want) = self.wanted.get_mut(&name) {
             want.error = None;
@@ -313,10 +303,7 @@ impl Metadata {
 
     /// The topics that were asked for and that no request carries yet.
     pub(super) fn new_topics(&self) -> impl Iterator<Item = &TopicName> {
-        self.wanted
-            .iter()
-            .filter(|(_, want)| want.is_new)
-            .map(|(name, _)| name)
+        self.wanted.iter().filter(|(_, want)| want.is_new).map(|(name, _)| name)
     }
 
     /// The topics that the cluster does not have; they are asked for again until they turn up.

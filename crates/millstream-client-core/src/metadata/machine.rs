@@ -25,6 +25,10 @@ pub struct MetadataMachine {
     rng: Rng,
     in_flight: Option<InFlight>,
     failures: u32,
+    /// Since when every request failed.
+    failing_since: Option<Instant>,
+    /// When to start again from the bootstrap servers (KIP-1102).
+    rebootstrap_after: Option<Duration>,
     /// When the last whole answer came.
     refreshed: Option<Instant>,
     /// No request before this: backoff.
@@ -56,6 +60,8 @@ impl MetadataMachine {
             rng,
             in_flight: None,
             failures: 0,
+            failing_since: None,
+            rebootstrap_after: config.rebootstrap_after,
             refreshed: None,
             not_before: None,
             last_error: None,
@@ -113,9 +119,13 @@ impl MetadataMachine {
             cx.metadata.forget_brokers();
             return self.handle_failure(error.to_string(), cx);
         }
+        if let Err(error) = check_cluster(&response, cx.metadata) {
+            return self.handle_failure(error, cx);
+        }
         let temporary = response.topics.iter().any(|topic| is_temporary(topic.error_code));
         cx.metadata.apply(response, sent.asked.as_ref());
         self.last_error = None;
+        self.failing_since = None;
         if temporary {
             // A topic being made has no leader yet, for a moment: ask again, with backoff.
             cx.metadata.request_update();
@@ -135,6 +145,12 @@ impl MetadataMachine {
         self.failures += 1;
         self.not_before = Some(cx.now + self.backoff.after(self.failures, &mut self.rng));
         cx.metadata.request_update();
+        let since = *self.failing_since.get_or_insert(cx.now);
+        if self.rebootstrap_after.is_some_and(|after| since + after <= cx.now) {
+            tracing::warn!("start again from the bootstrap servers");
+            cx.metadata.forget_brokers();
+            self.failing_since = None;
+        }
     }
 
     /// When the next request is due: at once for a topic that is new, after the backoff for an
@@ -179,4 +195,15 @@ impl MetadataMachine {
 /// Whether a topic's error passes by itself.
 fn is_temporary(code: i16) -> bool {
     matches!(ErrorCode::from(code), ErrorCode::LeaderNotAvailable)
+}
+
+/// KIP-1242: a broker of another cluster may have taken over an address; its topics are not ours.
+fn check_cluster(answer: &MetadataResponse, metadata: &Metadata) -> Result<(), String> {
+    match (&answer.cluster_id, metadata.cluster_id()) {
+        (Some(answered), Some(known)) if answered.as_str() != known.as_str() => Err(format!(
+            "a broker of cluster {} answers for cluster {known}: check bootstrap.servers",
+            answered.as_str()
+        )),
+        _ => Ok(()),
+    }
 }

@@ -1,9 +1,10 @@
 //! Every request a machine can send, and every answer it can get, as one enum each.
 
-use millstream_protocol::ApiKey;
+use bytes::{Bytes, BytesMut};
 use millstream_protocol::messages as m;
+use millstream_protocol::{ApiKey, codec};
 
-use super::ProduceRequest;
+use super::{Acks, ProduceRequest};
 
 /// An answer of another API than the one asked for: a bug in the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,7 +14,9 @@ pub struct WrongResponse {
     pub expected: ApiKey,
 }
 
-/// Declares the two enums and the conversions from requests and into responses.
+/// Declares the two enums, the conversions from requests and into responses, and the codec calls.
+///
+/// Produce stands apart: its request is our own struct with an encoder of its own.
 macro_rules! bodies {
     ($($api:ident($request:ty => $response:ty)),* $(,)?) => {
         /// A typed request. Machines build the message and convert it by `into()`.
@@ -21,6 +24,8 @@ macro_rules! bodies {
         #[non_exhaustive]
         pub enum RequestBody {
             $(#[doc = concat!("A request of ", stringify!($api), ".")] $api(Box<$request>),)*
+            /// A request of Produce.
+            Produce(Box<ProduceRequest>),
         }
 
         /// A typed answer. Machines that know what they asked for convert it by `try_into()`.
@@ -28,6 +33,8 @@ macro_rules! bodies {
         #[non_exhaustive]
         pub enum ResponseBody {
             $(#[doc = concat!("An answer to ", stringify!($api), ".")] $api(Box<$response>),)*
+            /// An answer to Produce.
+            Produce(Box<m::ProduceResponse>),
             /// The request has no answer (Produce with `acks=0`): it is on the wire.
             None,
         }
@@ -38,7 +45,33 @@ macro_rules! bodies {
             pub const fn api_key(&self) -> ApiKey {
                 match self {
                     $(Self::$api(_) => ApiKey::$api,)*
+                    Self::Produce(_) => ApiKey::Produce,
                 }
+            }
+
+            /// Whether the broker will answer it.
+            pub(crate) fn has_answer(&self) -> bool {
+                !matches!(self, Self::Produce(request) if request.acks == Acks::None)
+            }
+
+            /// Appends the request as a frame, unless it is Produce.
+            pub(crate) fn encode_message(
+                &self,
+                version: i16,
+                correlation_id: i32,
+                client_id: &str,
+                out: &mut BytesMut,
+            ) -> Result<(), String> {
+                let client_id = Some(client_id);
+                match self {
+                    $(Self::$api(request) => {
+                        codec::encode_request(version, correlation_id, client_id, &**request, out)
+                    })*
+                    Self::Produce(_) => {
+                        return Err("produce has an encoder of its own".to_owned());
+                    }
+                }
+                .map_err(|error| error.to_string())
             }
         }
 
@@ -48,35 +81,64 @@ macro_rules! bodies {
             pub fn throttle_time_ms(&self) -> i32 {
                 match self {
                     $(Self::$api(response) => response.throttle_time_ms,)*
+                    Self::Produce(response) => response.throttle_time_ms,
                     Self::None => 0,
+                }
+            }
+
+            /// Reads the answer to a request of `api` in `version` from its frame.
+            pub(crate) fn decode(api: ApiKey, version: i16, frame: Bytes) -> Result<Self, String> {
+                match api {
+                    $(ApiKey::$api => {
+                        codec::decode_response::<$request>(version, frame).map(Self::from)
+                    })*
+                    ApiKey::Produce => {
+                        codec::decode_response::<m::ProduceRequest>(version, frame).map(Self::from)
+                    }
+                    other => return Err(format!("{other} was not asked for")),
+                }
+                .map_err(|error| error.to_string())
+            }
+        }
+
+        $(impl From<$request> for RequestBody {
+            fn from(request: $request) -> Self {
+                Self::$api(Box::new(request))
+            }
+        })*
+
+        impl From<ProduceRequest> for RequestBody {
+            fn from(request: ProduceRequest) -> Self {
+                Self::Produce(Box::new(request))
+            }
+        }
+
+        $(response!($api, $response);)*
+        response!(Produce, m::ProduceResponse);
+    };
+}
+
+/// Converts a response from and into the enum of all.
+macro_rules! response {
+    ($api:ident, $response:ty) => {
+        impl TryFrom<ResponseBody> for $response {
+            type Error = WrongResponse;
+
+            fn try_from(body: ResponseBody) -> Result<Self, WrongResponse> {
+                match body {
+                    ResponseBody::$api(response) => Ok(*response),
+                    _ => Err(WrongResponse {
+                        expected: ApiKey::$api,
+                    }),
                 }
             }
         }
 
-        $(
-            impl From<$request> for RequestBody {
-                fn from(request: $request) -> Self {
-                    Self::$api(Box::new(request))
-                }
+        impl From<$response> for ResponseBody {
+            fn from(response: $response) -> Self {
+                Self::$api(Box::new(response))
             }
-
-            impl TryFrom<ResponseBody> for $response {
-                type Error = WrongResponse;
-
-                fn try_from(body: ResponseBody) -> Result<Self, WrongResponse> {
-                    match body {
-                        ResponseBody::$api(response) => Ok(*response),
-                        _ => Err(WrongResponse { expected: ApiKey::$api }),
-                    }
-                }
-            }
-
-            impl From<$response> for ResponseBody {
-                fn from(response: $response) -> Self {
-                    Self::$api(Box::new(response))
-                }
-            }
-        )*
+        }
     };
 }
 
@@ -99,6 +161,5 @@ bodies! {
     OffsetCommit(m::OffsetCommitRequest => m::OffsetCommitResponse),
     OffsetFetch(m::OffsetFetchRequest => m::OffsetFetchResponse),
     OffsetForLeaderEpoch(m::OffsetForLeaderEpochRequest => m::OffsetForLeaderEpochResponse),
-    Produce(ProduceRequest => m::ProduceResponse),
     SyncGroup(m::SyncGroupRequest => m::SyncGroupResponse),
 }

@@ -70,19 +70,13 @@ impl CoordinatorKey {
     /// The coordinator of `group`.
     #[must_use]
     pub fn group(group: &GroupId) -> Self {
-        Self {
-            kind: CoordinatorKind::Group,
-            key: group.as_str().into(),
-        }
+        Self { kind: CoordinatorKind::Group, key: group.as_str().into() }
     }
 
     /// The coordinator of the transactional id `id`.
     #[must_use]
     pub fn transaction(id: &str) -> Self {
-        Self {
-            kind: CoordinatorKind::Transaction,
-            key: id.into(),
-        }
+        Self { kind: CoordinatorKind::Transaction, key: id.into() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millstream_protocol::{ApiKey, ErrorClass};
+use millstream_protocol::{ApiKey, ErrorClass, ErrorCode};
 
 /// Why a request got no answer that could be read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -90,16 +90,10 @@ pub enum RequestFailure {
     NoCoordinator {
         /// The API.
         api: ApiKey,
-        /// What the broker said.
+        /// The broker's error.
+        error: ErrorCode,
+        /// What was asked, and what the broker said.
         reason: String,
-    },
-    /// The client is closing.
-    #[error("{api} was given up because the client closed")]
-    Closed {
-        /// The API.
-        api: ApiKey,
-        /// Whether the broker had it by then.
-        sent: bool,
     },
 }
 
@@ -112,7 +106,18 @@ impl RequestFailure {
             Self::TimedOut { .. }
                 | Self::Disconnected { .. }
                 | Self::Malformed { .. }
-                | Self::Closed { sent: true, .. }
+        )
+    }
+
+    /// Whether it tells of a broker that is out of reach, whose roles others may have by now.
+    #[must_use]
+    pub const fn is_of_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { .. }
+                | Self::Disconnected { .. }
+                | Self::DisconnectedUnsent { .. }
+                | Self::UnknownBroker { .. }
         )
     }
 
@@ -126,10 +131,8 @@ impl RequestFailure {
             | Self::Disconnected { .. }
             | Self::Malformed { .. } => ErrorClass::Retriable,
             Self::UnknownBroker { .. } => ErrorClass::RefreshAndRetry,
-            Self::UnsupportedVersion { .. }
-            | Self::Unencodable { .. }
-            | Self::NoCoordinator { .. }
-            | Self::Closed { .. } => ErrorClass::Fatal,
+            Self::UnsupportedVersion { .. } | Self::Unencodable { .. } => ErrorClass::Fatal,
+            Self::NoCoordinator { error, .. } => error.class(),
         }
     }
 }

@@ -7,13 +7,16 @@
 mod body;
 mod destination;
 mod failure;
-mod produce;
+pub(crate) mod fit;
+pub(crate) mod produce;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use millstream_types::BrokerId;
+
+use crate::connection::Answer;
 
 pub use body::{RequestBody, ResponseBody, WrongResponse};
 pub use destination::{CoordinatorKey, CoordinatorKind, Destination, Lane};
@@ -58,13 +61,7 @@ pub struct Request {
 impl Request {
     /// A request of `body` to `destination`, in that broker's `lane`.
     pub fn new(destination: Destination, lane: Lane, body: impl Into<RequestBody>) -> Self {
-        Self {
-            destination,
-            lane,
-            body: body.into(),
-            timeout: None,
-            version_max: None,
-        }
+        Self { destination, lane, body: body.into(), timeout: None, version_max: None }
     }
 
     /// Bounds the time from now to the answer, waiting for a connection included. Default: the
@@ -100,10 +97,51 @@ pub struct Pending {
     pub lane: Lane,
     /// What it says.
     pub body: RequestBody,
+    /// When the machine sent it.
+    pub sent: Instant,
     /// When it fails.
     pub deadline: Instant,
     /// The highest version that can carry it.
     pub version_max: Option<i16>,
+}
+
+impl Pending {
+    /// What is needed to answer the request once its body is gone.
+    pub(crate) fn stub(&self) -> Stub {
+        Stub {
+            id: self.id,
+            owner: self.owner,
+            destination: self.destination.clone(),
+        }
+    }
+
+    /// The answer to a request that waited too long for what `waiting_for` says.
+    pub(crate) fn timed_out(&self, now: Instant, waiting_for: &str) -> Answer {
+        self.stub().answer(Err(RequestFailure::TimedOutUnsent {
+            api: self.body.api_key(),
+            waited: now.saturating_duration_since(self.sent),
+            waiting_for: waiting_for.to_owned(),
+        }))
+    }
+}
+
+/// A request without its body.
+#[derive(Debug)]
+pub(crate) struct Stub {
+    pub(crate) id: RequestId,
+    pub(crate) owner: Owner,
+    pub(crate) destination: Destination,
+}
+
+impl Stub {
+    pub(crate) fn answer(self, result: Result<Response, RequestFailure>) -> Answer {
+        Answer {
+            owner: self.owner,
+            id: self.id,
+            destination: self.destination,
+            result,
+        }
+    }
 }
 
 /// An answer.
@@ -129,11 +167,7 @@ impl Outbox {
     /// An empty outbox whose requests time out after `timeout_default`.
     #[must_use]
     pub const fn new(timeout_default: Duration) -> Self {
-        Self {
-            queue: VecDeque::new(),
-            next_id: 0,
-            timeout_default,
-        }
+        Self { queue: VecDeque::new(), next_id: 0, timeout_default }
     }
 
     /// Queues `request` for `owner`.
@@ -146,6 +180,7 @@ impl Outbox {
             destination: request.destination,
             lane: request.lane,
             body: request.body,
+            sent: now,
             deadline: now + request.timeout.unwrap_or(self.timeout_default),
             version_max: request.version_max,
         });
@@ -155,6 +190,11 @@ impl Outbox {
     /// The next request to route.
     pub fn pop(&mut self) -> Option<Pending> {
         self.queue.pop_front()
+    }
+
+    /// Puts requests back, before all others and in their order.
+    pub(crate) fn unpop(&mut self, requests: impl DoubleEndedIterator<Item = Pending>) {
+        requests.rev().for_each(|pending| self.queue.push_front(pending));
     }
 
     /// Whether nothing waits to be routed.

@@ -1,0 +1,13 @@
+//! Configuration: typed builders with Java's defaults, and Kafka's property names beside them.
+
+mod client;
+mod error;
+mod names;
+mod properties;
+mod reader;
+
+pub use client::ClientConfig;
+pub(crate) use client::client_setters;
+pub use error::ConfigError;
+pub use properties::Properties;
+pub(crate) use reader::PropertyReader;

@@ -1,0 +1,47 @@
+//! Errors that every client can give.
+
+use std::io;
+
+use millstream_protocol::ErrorClass;
+
+use crate::config::ConfigError;
+
+/// A client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The thread for its input and output could not be started.
+    #[error("the client's i/o thread could not be started: raise the process's limits")]
+    Thread(#[source] io::Error),
+}
+
+impl BuildError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Config(error) => error.class(),
+            Self::Thread(_) => ErrorClass::Fatal,
+        }
+    }
+}
+
+/// The client is closed, or its driver has ended: the call was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client is closed")]
+pub struct ClientClosed;
+
+/// A blocking call did not return in time, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockingCallError {
+    /// The client is closed.
+    #[error(transparent)]
+    Closed(#[from] ClientClosed),
+    /// No answer within the caller's time; the call goes on without a listener.
+    #[error("no answer within the time given to a blocking call")]
+    TimedOut,
+}
