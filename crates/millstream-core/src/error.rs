@@ -1,0 +1,73 @@
+//! What can be wrong with a topology.
+
+/// A program that describes no valid topology. Found when the builder builds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// A given name is not one that Kafka allows.
+    #[error("the {what} name {name:?} cannot be used: {reason}; choose another")]
+    InvalidName {
+        /// What it would have named.
+        what: String,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two operators have one name.
+    #[error("two operators are called {name:?}; name one of them otherwise")]
+    DuplicateOperator {
+        /// The name.
+        name: String,
+    },
+    /// Two operators ask for a store of one name.
+    #[error(
+        "operator {second:?} asks for store {store:?}, which operator {first:?} has; name one of them otherwise"
+    )]
+    DuplicateStore {
+        /// The store.
+        store: String,
+        /// Who has it.
+        first: String,
+        /// Who asks for it.
+        second: String,
+    },
+    /// Two sources share some of their topics, but not all.
+    #[error(
+        "sources {first:?} and {second:?} both read topic {topic:?} but not the same set of topics; read it once and clone the stream"
+    )]
+    OverlappingSources {
+        /// The topic both read.
+        topic: String,
+        /// The source made first.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Two sources of one topic that should start at different places.
+    #[error(
+        "sources {first:?} and {second:?} of topic {topic:?} have different offset reset policies; give both the same"
+    )]
+    ConflictingReset {
+        /// The topic.
+        topic: String,
+        /// The source made first.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A source without topics.
+    #[error("source {source_name:?} has no topics; name at least one")]
+    NoTopics {
+        /// The source.
+        source_name: String,
+    },
+    /// Two aggregations share a named repartition topic without sharing the stream.
+    #[error(
+        "two groupings give the repartition topic {topic:?} different key or value types; name one of them otherwise"
+    )]
+    RepartitionReused {
+        /// The undecorated repartition topic.
+        topic: String,
+    },
+}
