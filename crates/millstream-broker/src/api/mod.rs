@@ -7,7 +7,7 @@ use millstream_protocol::api::{VersionRange, supported_versions};
 use millstream_protocol::codec::{decode_request, encode_response};
 use millstream_protocol::messages::{ServedRequest, StrBytes};
 use millstream_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
-use millstream_types::{BrokerId, Timestamp};
+use millstream_types::{BrokerId, GroupInstanceId, Timestamp};
 use thiserror::Error;
 
 use crate::core::connection::{ConnectionId, Parked};
@@ -16,12 +16,22 @@ use crate::core::state::State;
 
 mod api_versions;
 mod create_topics;
+mod delete_groups;
+mod describe_groups;
 pub(crate) mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod produce;
+mod sync_group;
 
 /// A request on its way through its handler.
 #[derive(Clone, Debug)]
@@ -102,6 +112,7 @@ macro_rules! table {
 }
 
 pub(crate) use api_versions::unsupported as unsupported_api_versions;
+pub(crate) use join_group::for_version as join_group_answer;
 use millstream_protocol::messages as m;
 
 table! {
@@ -109,10 +120,20 @@ table! {
     Fetch => m::FetchRequest,
     ListOffsets => m::ListOffsetsRequest,
     Metadata => m::MetadataRequest,
+    OffsetCommit => m::OffsetCommitRequest,
+    OffsetFetch => m::OffsetFetchRequest,
     FindCoordinator => m::FindCoordinatorRequest,
+    JoinGroup => m::JoinGroupRequest,
+    Heartbeat => m::HeartbeatRequest,
+    LeaveGroup => m::LeaveGroupRequest,
+    SyncGroup => m::SyncGroupRequest,
+    DescribeGroups => m::DescribeGroupsRequest,
+    ListGroups => m::ListGroupsRequest,
     ApiVersions => m::ApiVersionsRequest,
     CreateTopics => m::CreateTopicsRequest,
     InitProducerId => m::InitProducerIdRequest,
+    DeleteGroups => m::DeleteGroupsRequest,
+    OffsetDelete => m::OffsetDeleteRequest,
 }
 
 /// The versions of an API that the broker serves; `None`: it does not serve it.
@@ -161,4 +182,9 @@ pub(crate) fn text(text: impl AsRef<str>) -> StrBytes {
 /// The topic name of a message.
 pub(crate) fn topic_name(name: &str) -> m::TopicName {
     m::TopicName(text(name))
+}
+
+/// The instance of a static member, where a request names one.
+fn instance(id: Option<&StrBytes>) -> Option<GroupInstanceId> {
+    id.map(|id| GroupInstanceId::from(id.as_str()))
 }

@@ -166,7 +166,7 @@ impl Cluster {
         while let Some(timer) = self.state.timers.pop_due(now) {
             match timer {
                 Timer::Connection(id) => self.wait_is_over(id, now),
-                Timer::Group(_) => {}
+                Timer::Group(id) => self.state.group_timeout(&id, now),
             }
             self.settle(now);
         }
@@ -346,7 +346,7 @@ impl Cluster {
     fn settle(&mut self, now: Instant) {
         loop {
             if let Some((id, answer)) = self.state.answered.pop_front() {
-                self.answer(id, &answer);
+                self.answer(id, answer);
                 self.run(id, now);
             } else if let Some(id) = self.state.woken.pop_front() {
                 self.wake(id, now);
@@ -579,7 +579,7 @@ impl Cluster {
         }
     }
 
-    fn answer(&mut self, id: ConnectionId, answer: &Answer) {
+    fn answer(&mut self, id: ConnectionId, answer: Answer) {
         let waits = self.connections.get(&id).and_then(|connection| connection.pending.as_ref());
         if !waits.is_some_and(|pending| matches!(pending.parked, Parked::Group)) {
             return;
@@ -590,10 +590,11 @@ impl Cluster {
         let (version, correlation_id) = (head.version, head.correlation_id);
         let frame = match answer {
             Answer::Join(answer) => {
-                api::encode::<m::JoinGroupRequest>(version, correlation_id, answer)
+                let answer = api::join_group_answer(version, answer);
+                api::encode::<m::JoinGroupRequest>(version, correlation_id, &answer)
             }
             Answer::Sync(answer) => {
-                api::encode::<m::SyncGroupRequest>(version, correlation_id, answer)
+                api::encode::<m::SyncGroupRequest>(version, correlation_id, &answer)
             }
         };
         match frame {

@@ -9,6 +9,7 @@ pub(crate) mod configs;
 pub(crate) mod connection;
 pub(crate) mod fault;
 pub(crate) mod frame;
+pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod producers;

@@ -9,6 +9,7 @@ use millstream_types::{BrokerId, ClusterId, ProducerId, TopicName};
 use super::config::ClusterConfig;
 use super::configs::TopicConfigs;
 use super::connection::ConnectionId;
+use super::group::Groups;
 use super::node::Nodes;
 use super::rng::Rng;
 use super::session::SessionCache;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(crate) cluster_id: ClusterId,
     pub(crate) nodes: Nodes,
     pub(crate) topics: Topics,
+    pub(crate) groups: Groups,
     pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers,
@@ -67,6 +69,7 @@ impl State {
             cluster_id: cluster_id.unwrap_or_else(|| rng.text_id().into()),
             nodes: Nodes::new(config.nodes),
             topics: Topics::default(),
+            groups: Groups::new(),
             sessions: BTreeMap::new(),
             rng,
             timers: Timers::default(),
