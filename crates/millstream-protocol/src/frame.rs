@@ -159,3 +159,81 @@ pub fn finish_frame(
     out[start.0..start.0 + PREFIX].copy_from_slice(&prefix.to_be_bytes());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_whole_however_the_bytes_arrive() {
+        let mut stream = Vec::new();
+        for frame in [&b"first"[..], b"", b"third"] {
+            stream.extend_from_slice(&u32::try_from(frame.len()).unwrap().to_be_bytes());
+            stream.extend_from_slice(frame);
+        }
+        for step in 1..=stream.len() {
+            let mut decoder = FrameDecoder::new(5);
+            let mut frames = Vec::new();
+            for chunk in stream.chunks(step) {
+                decoder.extend(chunk);
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    frames.push(frame);
+                }
+            }
+            assert_eq!(frames, [&b"first"[..], b"", b"third"], "in steps of {step}");
+            assert_eq!(decoder.pending(), 0);
+        }
+    }
+
+    #[test]
+    fn a_two_gigabyte_length_is_refused_without_memory() {
+        let mut decoder = FrameDecoder::new(DEFAULT_MAX_FRAME);
+        decoder.extend(&0x7fff_ffff_u32.to_be_bytes());
+        let error = decoder.next_frame().unwrap_err();
+        let max = DEFAULT_MAX_FRAME;
+        assert_eq!(error, FrameError::Oversized { length: 0x7fff_ffff, max });
+        assert!(decoder.buffer().capacity() < 1024);
+    }
+
+    #[test]
+    fn a_negative_length_is_refused() {
+        let mut decoder = FrameDecoder::new(10);
+        decoder.extend(&[0xff, 0xff, 0xff, 0xfe]);
+        assert_eq!(decoder.next_frame().unwrap_err(), FrameError::Negative { length: -2 });
+    }
+
+    #[test]
+    fn a_wrong_peer_is_named() {
+        let told = |bytes: &[u8; 4]| {
+            let mut decoder = FrameDecoder::new(1024);
+            decoder.extend(bytes);
+            decoder.next_frame().unwrap_err().to_string()
+        };
+        assert!(told(b"HTTP").contains("an HTTP answer"), "{}", told(b"HTTP"));
+        assert!(told(&[0x15, 3, 3, 0]).contains("a TLS record"));
+        assert!(told(b"SSH-").contains("an SSH greeting"));
+        assert!(!told(b"abcd").contains("these bytes"));
+    }
+
+    #[test]
+    fn the_missing_bytes_of_a_frame_are_known() {
+        let mut decoder = FrameDecoder::new(100);
+        assert_eq!(decoder.missing(), Ok(None));
+        decoder.extend(&[0, 0, 0, 10, 1, 2]);
+        assert_eq!(decoder.missing(), Ok(Some(8)));
+        decoder.extend(&[0; 20]);
+        assert_eq!(decoder.missing(), Ok(Some(0)));
+    }
+
+    #[test]
+    fn a_frame_counts_what_follows_it_from_elsewhere() {
+        let mut out = BytesMut::from(&b"earlier"[..]);
+        let start = begin_frame(&mut out);
+        out.extend_from_slice(b"head");
+        finish_frame(&mut out, start, 1000).unwrap();
+        assert_eq!(&out[7..], &[0, 0, 3, 236, b'h', b'e', b'a', b'd']);
+        let start = begin_frame(&mut out);
+        let error = finish_frame(&mut out, start, usize::MAX).unwrap_err();
+        assert_eq!(error, FrameError::TooLongToSend { length: usize::MAX });
+    }
+}

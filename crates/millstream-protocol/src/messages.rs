@@ -23,12 +23,14 @@ pub trait ServedRequest: Request<Response: Encodable> + Decodable {}
 #[cfg(feature = "broker")]
 impl<R: Request<Response: Encodable> + Decodable> ServedRequest for R {}
 
-macro_rules! request {
-    ($api:ident, $request:ty, $response:ty) => {
-        impl crate::messages::Request for $request {
-            const KEY: crate::api::ApiKey = crate::api::ApiKey::$api;
-            type Response = $response;
-        }
+macro_rules! requests {
+    ($($api:ident, $request:ident, $response:ident;)*) => {
+        $(
+            impl Request for $request {
+                const KEY: ApiKey = ApiKey::$api;
+                type Response = $response;
+            }
+        )*
     };
 }
-pub(crate) use request;
+crate::generated::requests::every_api!(requests);

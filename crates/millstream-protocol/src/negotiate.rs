@@ -152,3 +152,82 @@ fn describe(api: ApiKey, wanted: VersionRange, broker: Option<VersionRange>) -> 
         },
     )
 }
+
+#[cfg(test)]
+#[cfg(feature = "broker")]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::messages::StrBytes;
+    use crate::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey};
+
+    fn range(api: ApiKey, min: i16, max: i16) -> ApiVersion {
+        ApiVersion::default().with_api_key(api.code()).with_min_version(min).with_max_version(max)
+    }
+
+    fn frame(version: i16, answer: &ApiVersionsResponse) -> Bytes {
+        let mut out = BytesMut::new();
+        codec::encode_response::<ApiVersionsRequest>(version, 1, answer, &mut out).unwrap();
+        out.freeze().slice(4..)
+    }
+
+    #[test]
+    fn the_newest_common_version_is_chosen() {
+        let answer = ApiVersionsResponse::default().with_api_keys(vec![
+            range(ApiKey::Fetch, 4, 12),
+            range(ApiKey::Produce, 0, 99),
+            range(ApiKey::Metadata, 50, 60),
+        ]);
+        let outcome = read_api_versions(4, frame(4, &answer)).unwrap();
+        let ApiVersionsOutcome::Known(broker) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(broker.choose(ApiKey::Fetch), Ok(12));
+        assert_eq!(broker.choose(ApiKey::Produce), Ok(supported_versions(ApiKey::Produce).max));
+        assert_eq!(broker.choose_within(ApiKey::Fetch, VersionRange::new(4, 11)), Ok(11));
+        let error = broker.choose(ApiKey::Metadata).unwrap_err();
+        assert_eq!(error.broker, Some(VersionRange::new(50, 60)));
+        assert!(error.to_string().contains("serves Metadata in versions 50-60"), "{error}");
+        let error = broker.choose(ApiKey::ShareFetch).unwrap_err();
+        assert!(error.to_string().contains("does not serve ShareFetch"), "{error}");
+    }
+
+    #[test]
+    fn a_broker_that_does_not_know_the_version_is_asked_again() {
+        let code = ErrorCode::UnsupportedVersion.code();
+        // Kafka 2.4 and later say which versions they know, an older one says nothing.
+        let named = ApiVersionsResponse::default()
+            .with_error_code(code)
+            .with_api_keys(vec![range(ApiKey::ApiVersions, 0, 3)]);
+        let silent = ApiVersionsResponse::default().with_error_code(code);
+        for (answer, version) in [(named.clone(), 3), (silent, 0)] {
+            let outcome = read_api_versions(5, frame(0, &answer)).unwrap();
+            assert_eq!(outcome, ApiVersionsOutcome::AskAgain { version });
+        }
+        // A broker that refuses the very version it names is not asked for ever.
+        let outcome = read_api_versions(3, frame(0, &named)).unwrap();
+        assert_eq!(outcome, ApiVersionsOutcome::AskAgain { version: 0 });
+        let outcome = read_api_versions(0, frame(0, &named)).unwrap();
+        assert_eq!(outcome, ApiVersionsOutcome::Refused(ErrorCode::UnsupportedVersion));
+    }
+
+    #[test]
+    fn features_are_kept() {
+        let level = FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str("group.version"))
+            .with_max_version_level(1);
+        let answer = ApiVersionsResponse::default()
+            .with_finalized_features(vec![level])
+            .with_finalized_features_epoch(12);
+        let outcome = read_api_versions(5, frame(5, &answer)).unwrap();
+        let ApiVersionsOutcome::Known(broker) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(broker.finalized_feature("group.version"), Some(1));
+        assert_eq!(broker.finalized_feature("share.version"), None);
+        assert_eq!(broker.finalized_epoch(), Some(12));
+    }
+
+    #[test]
+    fn an_answer_of_another_protocol_is_refused() {
+        assert!(read_api_versions(5, Bytes::from_static(b"220 mail.example.com")).is_err());
+        assert!(read_api_versions(5, Bytes::new()).is_err());
+    }
+}

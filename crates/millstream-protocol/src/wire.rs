@@ -328,3 +328,56 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variable_length_integers_come_back() {
+        for value in [0, 1, 127, 128, 300, 16_383, 16_384, 2_097_151, 0x7fff_ffff, u32::MAX] {
+            let mut out = BytesMut::new();
+            Writer::new(&mut out).uvarint(value);
+            let mut reader = Reader::new(&out);
+            assert_eq!(reader.uvarint(), Ok(value));
+            assert_eq!(reader.left(), 0);
+        }
+    }
+
+    #[test]
+    fn a_variable_length_integer_without_end_is_refused() {
+        let error = Reader::new(&[0x80; 9]).uvarint().unwrap_err();
+        assert_eq!(error, DecodeError::Malformed { at: 0, reason: Malformed::Varint });
+        let error = Reader::new(&[0x80; 2]).uvarint().unwrap_err();
+        assert!(matches!(error, DecodeError::Truncated { at: 2, .. }));
+    }
+
+    #[test]
+    fn strings_of_both_encodings_are_as_kafka_writes_them() {
+        let mut out = BytesMut::new();
+        let mut writer = Writer::new(&mut out);
+        writer.nullable_string(Some("ab")).unwrap();
+        writer.nullable_string(None).unwrap();
+        writer.compact_nullable_string(Some("ab")).unwrap();
+        writer.compact_nullable_string(None).unwrap();
+        assert_eq!(out.as_ref(), b"\0\x02ab\xff\xff\x03ab\0");
+        let long = "x".repeat(40_000);
+        assert_eq!(Writer::new(&mut out).nullable_string(Some(&long)), Err(TooLong(40_000)));
+        assert_eq!(
+            Writer::new(&mut out).compact_nullable_string(Some(&long)),
+            Err(TooLong(40_000))
+        );
+    }
+
+    #[test]
+    fn a_tagged_field_confines_its_reader() {
+        // One field of tag 5 and two bytes, then more bytes of the message.
+        let bytes = [1, 5, 2, 0xaa, 0xbb, 0xcc];
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(reader.tag_count(), Ok(1));
+        let (tag, mut content) = reader.tagged_field().unwrap();
+        assert_eq!((tag, content.take(2)), (5, Ok(&[0xaa, 0xbb][..])));
+        assert!(content.take(1).is_err());
+        assert_eq!(reader.take(1), Ok(&[0xcc][..]));
+    }
+}

@@ -166,7 +166,7 @@ fn files(
     put("shapes/embedded.rs", shapes::module("messages that travel inside others", &embedded)?);
     let mut root = header("What `cargo xtask codegen` wrote from Kafka's message schemas.");
     root.push_str(
-        "pub(crate) mod apis;\n#[allow(clippy::too_many_lines)]\npub(crate) mod messages;\nmod requests;\n#[allow(clippy::too_many_lines)]\npub(crate) mod shapes;\n",
+        "pub(crate) mod apis;\n#[allow(clippy::too_many_lines)]\npub(crate) mod messages;\npub(crate) mod requests;\n#[allow(clippy::too_many_lines)]\npub(crate) mod shapes;\n",
     );
     put("mod.rs", root);
     Ok(files)

@@ -25,14 +25,16 @@ pub(super) fn apis(apis: &[Api<'_>]) -> Result<String> {
     Ok(out)
 }
 
-/// The implementations of `Request`.
+/// The list of every API with its messages, as a macro that hands it to another one.
 pub(super) fn requests(apis: &[Api<'_>]) -> Result<String> {
     let mut out = super::header("Which response answers which request.");
-    out.push_str("use crate::messages::{self, request};\n\n");
+    out.push_str("/// Gives every API with its request and its response to the macro `$each`.\n");
+    out.push_str("macro_rules! every_api {\n    ($each:ident) => {\n        $each! {\n");
     for api in apis {
         let name = &api.name;
-        writeln!(out, "request!({name}, messages::{name}Request, messages::{name}Response);")?;
+        writeln!(out, "            {name}, {name}Request, {name}Response;")?;
     }
+    out.push_str("        }\n    };\n}\npub(crate) use every_api;\n");
     Ok(out)
 }
 

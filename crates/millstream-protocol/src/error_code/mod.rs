@@ -157,3 +157,60 @@ macro_rules! error_codes {
     };
 }
 use error_codes;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_kafka_without_a_gap() {
+        let codes: Vec<i16> = ErrorCode::ALL.iter().map(|error| error.code()).collect();
+        assert_eq!(codes, (-1..=136).collect::<Vec<i16>>());
+        for code in codes {
+            assert_eq!(ErrorCode::from(code).code(), code);
+            assert!(!ErrorCode::from(code).message().ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_survives() {
+        let error = ErrorCode::from(9999);
+        assert_eq!((error, error.code()), (ErrorCode::Unrecognized(9999), 9999));
+        assert_eq!(error.class(), ErrorClass::Fatal);
+        assert!(error.to_string().contains("9999"));
+    }
+
+    #[test]
+    fn classes_follow_what_a_client_does() {
+        use ErrorClass::*;
+        for (error, class) in [
+            (ErrorCode::RequestTimedOut, Retriable),
+            (ErrorCode::CoordinatorLoadInProgress, Retriable),
+            (ErrorCode::RebalanceInProgress, Retriable),
+            (ErrorCode::NotLeaderOrFollower, RefreshAndRetry),
+            (ErrorCode::NotCoordinator, RefreshAndRetry),
+            (ErrorCode::FencedLeaderEpoch, RefreshAndRetry),
+            (ErrorCode::UnknownTopicId, RefreshAndRetry),
+            (ErrorCode::RebootstrapRequired, RefreshAndRetry),
+            (ErrorCode::TransactionAbortable, Abortable),
+            (ErrorCode::ProducerFenced, Fenced),
+            (ErrorCode::FencedInstanceId, Fenced),
+            (ErrorCode::UnknownMemberId, Fenced),
+            (ErrorCode::TopicAuthorizationFailed, InvalidConfiguration),
+            (ErrorCode::MessageTooLarge, InvalidConfiguration),
+            (ErrorCode::UnknownServerError, Fatal),
+        ] {
+            assert_eq!(error.class(), class, "{error}");
+        }
+    }
+
+    #[test]
+    fn zero_is_no_error() {
+        assert_eq!(ErrorCode::check(0), Ok(()));
+        assert_eq!(ErrorCode::check(3), Err(ErrorCode::UnknownTopicOrPartition));
+        assert_eq!(
+            ErrorCode::CorruptMessage.to_string().split(' ').next_back(),
+            Some("(CORRUPT_MESSAGE)")
+        );
+    }
+}

@@ -5,6 +5,6 @@
 pub(crate) mod apis;
 #[allow(clippy::too_many_lines)]
 pub(crate) mod messages;
-mod requests;
+pub(crate) mod requests;
 #[allow(clippy::too_many_lines)]
 pub(crate) mod shapes;

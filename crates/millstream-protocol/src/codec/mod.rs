@@ -209,3 +209,7 @@ fn decode_body<M: Decodable>(version: i16, frame: Bytes, at: usize) -> Result<M,
     M::decode(&mut body, version)
         .map_err(|_| DecodeError::Malformed { at, reason: Malformed::Refused })
 }
+
+#[cfg(test)]
+#[cfg(feature = "broker")]
+mod tests;
