@@ -11,7 +11,7 @@ use millstream_protocol::messages::metadata_response::{
 };
 use millstream_protocol::negotiate::BrokerVersions;
 use millstream_types::{
-    BrokerId, ClusterId, LeaderEpoch, PartitionId, TopicId, TopicName, TopicPartition,
+    BrokerId, ClusterId, LeaderEpoch, TopicId, TopicName, TopicPartition,
 };
 
 use super::view::{Broker, Leader, Partition, Topic};
@@ -357,23 +357,12 @@ impl Metadata {
 
 /// A partition of an answer, unless an answer of a later epoch is known (KIP-320).
 fn apply_partition(known: Option<&Topic>, answer: &MetadataResponsePartition) -> Partition {
-    let id = PartitionId(answer.partition_index);
-    let epoch = (answer.leader_epoch >= 0).then_some(LeaderEpoch(answer.leader_epoch));
-    if let Some(known) = known.and_then(|topic| topic.partitions.get(&id))
-        && known.leader_epoch > epoch
-        && epoch.is_some()
-    {
-        return known.clone();
-    }
-    let ids = |ids: &[millstream_protocol::messages::BrokerId]| {
-        ids.iter().map(|id| BrokerId(id.0)).collect()
-    };
-    Partition {
-        id,
-        leader: (answer.leader_id.0 >= 0).then_some(BrokerId(answer.leader_id.0)),
-        leader_epoch: epoch,
-        replicas: ids(&answer.replica_nodes),
-        in_sync: ids(&answer.isr_nodes),
-        offline: ids(&answer.offline_replicas),
+    let answer = Partition::read(answer);
+    let known = known.and_then(|topic| topic.partitions.get(&answer.id));
+    match known {
+        Some(known) if answer.leader_epoch.is_some() && known.leader_epoch > answer.leader_epoch => {
+            known.clone()
+        }
+        _ => answer,
     }
 }

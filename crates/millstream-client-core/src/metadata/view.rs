@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use millstream_protocol::messages as m;
+use millstream_protocol::messages::metadata_response::{
+    MetadataResponsePartition, MetadataResponseTopic,
+};
 use millstream_types::{BrokerId, LeaderEpoch, PartitionId, TopicId, TopicName};
 
 use crate::config::Endpoint;
@@ -31,6 +35,17 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// The topic of an answer.
+    pub(crate) fn read(name: TopicName, answer: &MetadataResponseTopic) -> Self {
+        let partitions = answer.partitions.iter().map(Partition::read);
+        Self {
+            name,
+            id: TopicId(answer.topic_id),
+            is_internal: answer.is_internal,
+            partitions: partitions.map(|partition| (partition.id, partition)).collect(),
+        }
+    }
+
     /// The number of partitions, counted as Java counts them: those that the answer named.
     #[must_use]
     pub fn partition_count(&self) -> usize {
@@ -53,6 +68,21 @@ pub struct Partition {
     pub in_sync: Vec<BrokerId>,
     /// Those of them that are offline.
     pub offline: Vec<BrokerId>,
+}
+
+impl Partition {
+    /// The partition of an answer.
+    pub(super) fn read(answer: &MetadataResponsePartition) -> Self {
+        let ids = |ids: &[m::BrokerId]| ids.iter().map(|id| BrokerId(id.0)).collect();
+        Self {
+            id: PartitionId(answer.partition_index),
+            leader: Some(BrokerId(answer.leader_id.0)).filter(|id| id.0 >= 0),
+            leader_epoch: Some(LeaderEpoch(answer.leader_epoch)).filter(|epoch| epoch.0 >= 0),
+            replicas: ids(&answer.replica_nodes),
+            in_sync: ids(&answer.isr_nodes),
+            offline: ids(&answer.offline_replicas),
+        }
+    }
 }
 
 /// Who leads a partition.

@@ -147,7 +147,6 @@ bodies! {
     CreateTopics(m::CreateTopicsRequest => m::CreateTopicsResponse),
     DeleteRecords(m::DeleteRecordsRequest => m::DeleteRecordsResponse),
     DeleteTopics(m::DeleteTopicsRequest => m::DeleteTopicsResponse),
-    DescribeCluster(m::DescribeClusterRequest => m::DescribeClusterResponse),
     DescribeConfigs(m::DescribeConfigsRequest => m::DescribeConfigsResponse),
     Fetch(m::FetchRequest => m::FetchResponse),
     FindCoordinator(m::FindCoordinatorRequest => m::FindCoordinatorResponse),

@@ -16,6 +16,11 @@ pub(crate) fn fit(body: &mut RequestBody, version: i16) -> Result<(), String> {
     match body {
         RequestBody::FindCoordinator(request) => find_coordinator(request, version),
         RequestBody::OffsetFetch(request) => offset_fetch(request, version),
+        RequestBody::DeleteTopics(request) => {
+            delete_topics(request, version);
+            Ok(())
+        }
+        RequestBody::LeaveGroup(request) => leave_group(request, version),
         RequestBody::Metadata(request) => {
             metadata(request, version);
             Ok(())
@@ -39,8 +44,9 @@ fn find_coordinator(request: &mut m::FindCoordinatorRequest, version: i16) -> Re
 
 /// One group up to version 7, a list from 8 on (KIP-709).
 fn offset_fetch(request: &mut m::OffsetFetchRequest, version: i16) -> Result<(), String> {
-    if version < 7 && std::mem::take(&mut request.require_stable) {
-        return Err("it cannot wait for offsets of open transactions to settle".to_owned());
+    if version < 7 {
+        // As Java does: brokers before 2.5 cannot tell which offsets an open transaction holds.
+        request.require_stable = false;
     }
     if version >= 8 {
         return Ok(());
@@ -65,6 +71,27 @@ fn offset_fetch(request: &mut m::OffsetFetchRequest, version: i16) -> Result<(),
     Ok(())
 }
 
+/// One member up to version 2, a list from 3 on (KIP-345).
+fn leave_group(request: &mut m::LeaveGroupRequest, version: i16) -> Result<(), String> {
+    if version >= 3 {
+        return Ok(());
+    }
+    let mut members = std::mem::take(&mut request.members).into_iter();
+    request.member_id = members.next().unwrap_or_default().member_id;
+    match members.next() {
+        None => Ok(()),
+        Some(_) => Err("it lets one member leave at a time".to_owned()),
+    }
+}
+
+/// Bare names up to version 5, names or ids from 6 on (KIP-516).
+fn delete_topics(request: &mut m::DeleteTopicsRequest, version: i16) {
+    if version < 6 {
+        let topics = std::mem::take(&mut request.topics).into_iter();
+        request.topic_names = topics.filter_map(|topic| topic.name).collect();
+    }
+}
+
 /// Version 0 says "all topics" by an empty list, and creates whatever it is asked for.
 fn metadata(request: &mut m::MetadataRequest, version: i16) {
     if version == 0 && request.topics.is_none() {
@@ -72,5 +99,58 @@ fn metadata(request: &mut m::MetadataRequest, version: i16) {
     }
     if version < 4 {
         request.allow_auto_topic_creation = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millstream_protocol::messages::StrBytes;
+    use millstream_protocol::messages::delete_topics_request::DeleteTopicState;
+    use millstream_protocol::messages::leave_group_request::MemberIdentity;
+    use millstream_protocol::messages::offset_fetch_request::{
+        OffsetFetchRequestGroup, OffsetFetchRequestTopics,
+    };
+    use millstream_protocol::api;
+
+    use super::*;
+
+    /// Every version of the API takes the fitted request.
+    fn check(first: i16, request: impl Fn() -> RequestBody) {
+        let api = request().api_key();
+        for version in first..=api::supported_versions(api).max {
+            let mut body = request();
+            fit(&mut body, version).unwrap();
+            let mut out = bytes::BytesMut::new();
+            body.encode_message(version, 1, "me", &mut out)
+                .unwrap_or_else(|error| panic!("{api} {version}: {error}"));
+        }
+    }
+
+    #[test]
+    fn the_newest_form_goes_in_every_version() {
+        let name = || m::TopicName(StrBytes::from_static_str("topic"));
+        check(0, || {
+            let keys = vec![StrBytes::from_static_str("group")];
+            m::FindCoordinatorRequest::default().with_coordinator_keys(keys).into()
+        });
+        check(1, || {
+            let topic = OffsetFetchRequestTopics::default()
+                .with_name(name())
+                .with_partition_indexes(vec![1, 2]);
+            let group = OffsetFetchRequestGroup::default().with_topics(Some(vec![topic]));
+            m::OffsetFetchRequest::default()
+                .with_groups(vec![group])
+                .with_require_stable(true)
+                .into()
+        });
+        check(0, || {
+            let member = MemberIdentity::default();
+            m::LeaveGroupRequest::default().with_members(vec![member]).into()
+        });
+        check(1, || {
+            let topic = DeleteTopicState::default().with_name(Some(name()));
+            m::DeleteTopicsRequest::default().with_topics(vec![topic]).into()
+        });
+        check(0, || m::MetadataRequest::default().with_topics(None).into());
     }
 }

@@ -1,0 +1,1 @@
+//! Admin calls in virtual time.
