@@ -44,7 +44,7 @@ fn mix(of: u64) -> u64 {
 fn record(seed: u64, offset: u64) -> (Vec<u8>, Option<Vec<u8>>) {
     let random = mix(seed ^ mix(offset));
     let key = (random % KEYS).to_be_bytes().to_vec();
-    let value = (random >> 32) % 20 != 0;
+    let value = !(random >> 32).is_multiple_of(20);
     let length = 8 + (random >> 40) as usize % 200;
     let value = value.then(|| {
         let mut value = offset.to_be_bytes().to_vec();
@@ -126,7 +126,7 @@ fn child_writes_until_it_is_killed() {
     let mut at = end;
     for commit in 0_u64.. {
         let random = mix(seed ^ at ^ commit);
-        if random % 5 == 0 {
+        if random.is_multiple_of(5) {
             for key in 0..200_u64 {
                 let key = key.to_be_bytes();
                 let value = Some(UNCOMMITTED);
@@ -148,7 +148,7 @@ fn child_writes_until_it_is_killed() {
             1 => committed.merge_frozen(),
             _ => drop(committed.apply_frozen().unwrap()),
         }
-        if random % 7 == 0 {
+        if random.is_multiple_of(7) {
             engine.flush().unwrap();
         }
     }

@@ -17,7 +17,11 @@ pub struct SmallBytes(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    /// Zeros fill the place behind `len`.
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
     Shared(Arc<[u8]>),
 }
 
@@ -50,13 +54,18 @@ impl SmallBytes {
         Self(Repr::Inline { len: len as u8, bytes })
     }
 
+    /// Whether `bytes` would lie in place, so that a copy of them costs no allocation.
+    pub(crate) const fn in_place(bytes: &[u8]) -> bool {
+        bytes.len() <= INLINE
+    }
+
     /// Overwrites these bytes by `bytes`, in place where both are short.
     pub(crate) fn assign(&mut self, bytes: &[u8]) {
         match &mut self.0 {
             Repr::Inline { len, bytes: held } if bytes.len() <= INLINE => {
-                if let Some(held) = held.get_mut(..bytes.len()) {
-                    held.copy_from_slice(bytes);
-                }
+                let (head, tail) = held.split_at_mut(bytes.len());
+                head.copy_from_slice(bytes);
+                tail.fill(0);
                 *len = bytes.len() as u8;
             }
             _ => *self = bytes.into(),
@@ -131,8 +140,23 @@ impl PartialOrd for SmallBytes {
 
 impl Ord for SmallBytes {
     fn cmp(&self, other: &Self) -> Ordering {
-        (**self).cmp(&**other)
+        match (&self.0, &other.0) {
+            (Repr::Inline { len: a_len, bytes: a }, Repr::Inline { len: b_len, bytes: b }) => {
+                // Word by word, without a call: padded by zeros, only lengths can still differ.
+                let heads = word(a, 0).cmp(&word(b, 0));
+                let middles = || word(a, 8).cmp(&word(b, 8));
+                let tails = || word(a, INLINE - 8).cmp(&word(b, INLINE - 8));
+                heads.then_with(middles).then_with(tails).then(a_len.cmp(b_len))
+            }
+            _ => (**self).cmp(&**other),
+        }
     }
+}
+
+/// Eight bytes from `at` on, as a number that sorts like them.
+fn word(bytes: &[u8; INLINE], at: usize) -> u64 {
+    let word = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    u64::from_be_bytes(*word.unwrap_or(&[0; 8]))
 }
 
 impl Hash for SmallBytes {
@@ -149,7 +173,24 @@ impl fmt::Debug for SmallBytes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_slices(a: Vec<u8>, b: Vec<u8>, cut in 0..40_usize, zeros in 0..4_usize) {
+            let mut longer = a.clone();
+            longer.resize(a.len() + zeros, 0);
+            for b in [&b, &longer, &a[..cut.min(a.len())].to_vec()] {
+                let mut assigned = SmallBytes::from(&b[..]);
+                assigned.assign(&a);
+                let (small_a, small_b) = (SmallBytes::from(&a[..]), SmallBytes::from(&b[..]));
+                prop_assert_eq!(small_a.cmp(&small_b), a.cmp(b));
+                prop_assert_eq!(assigned.cmp(&small_a), Ordering::Equal);
+            }
+        }
+    }
 
     #[test]
     fn short_and_long_bytes_are_alike() {

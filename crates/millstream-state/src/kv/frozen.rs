@@ -63,8 +63,13 @@ impl FrozenOverlay {
 
     /// What this says of `key`: nothing, a value, or that it is deleted.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&SmallBytes>> {
-        let index = self.rows.binary_search_by(|(held, _)| (**held).cmp(key)).ok()?;
-        self.rows.get(index).map(|(_, value)| value.as_ref())
+        let index = if SmallBytes::in_place(key) {
+            let key = SmallBytes::from(key);
+            self.rows.binary_search_by(|(held, _)| held.cmp(&key))
+        } else {
+            self.rows.binary_search_by(|(held, _)| (**held).cmp(key))
+        };
+        self.rows.get(index.ok()?).map(|(_, value)| value.as_ref())
     }
 
     fn indexes(&self, range: &KeyRange) -> Range<usize> {

@@ -1,6 +1,7 @@
 //! The uncommitted overlay: every row written since the last commit.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::frozen::{LayerRow, bytes_of};
@@ -29,24 +30,37 @@ impl UncommittedOverlay {
     /// What this says of `key`: nothing, a value, or that it is deleted.
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<&SmallBytes>> {
         let newest_first = self.generations.iter().rev();
-        newest_first.filter_map(|map| map.get(key)).map(Option::as_ref).next()
+        newest_first.filter_map(|map| look_up(map, key)).map(Option::as_ref).next()
     }
 
     /// Writes a value or a tombstone.
     pub(super) fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
         let map = writable(&mut self.generations);
         let new = bytes_of(key, value);
-        let mut old = 0;
-        match map.get_mut(key) {
-            Some(held) => {
-                old = bytes_of(key, held.as_deref());
-                match (held, value) {
-                    (Some(held), Some(value)) => held.assign(value),
-                    (held, value) => *held = value.map(SmallBytes::from),
+        let held = if SmallBytes::in_place(key) {
+            // One walk, where making the key costs nothing.
+            match map.entry(key.into()) {
+                Entry::Occupied(held) => Some(held.into_mut()),
+                Entry::Vacant(place) => {
+                    place.insert(value.map(SmallBytes::from));
+                    None
                 }
             }
-            None => {
+        } else {
+            let held = map.get_mut(key);
+            if held.is_none() {
                 map.insert(key.into(), value.map(SmallBytes::from));
+                None
+            } else {
+                held
+            }
+        };
+        let mut old = 0;
+        if let Some(held) = held {
+            old = bytes_of(key, held.as_deref());
+            match (held, value) {
+                (Some(held), Some(value)) => held.assign(value),
+                (held, value) => *held = value.map(SmallBytes::from),
             }
         }
         self.set_bytes(self.bytes + new - old);
@@ -110,6 +124,11 @@ impl Drop for UncommittedOverlay {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// Short keys compare faster as [`SmallBytes`].
+fn look_up<'a>(map: &'a Map, key: &[u8]) -> Option<&'a Option<SmallBytes>> {
+    if SmallBytes::in_place(key) { map.get(&SmallBytes::from(key)) } else { map.get(key) }
 }
 
 /// The newest generation if nobody else holds it, or a new one.
