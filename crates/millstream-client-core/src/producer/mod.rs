@@ -1,50 +1,35 @@
-//! The producer machine.
+//! The producer: records in on any thread, batches out to the leaders, an end for each record.
+//!
+//! Two halves share one [`ProducerShared`]. Callers encode a record straight into the open batch of
+//! its partition, under that partition's lock alone, and get a [`Delivery`]: a reference to the batch
+//! and a place in it. The [`ProducerMachine`], one per client and run by its driver, takes the
+//! batches that are full or have lingered, gives them their sequence numbers and sends them. Between
+//! the two only batches hop; nothing is allocated, locked or woken for a single record.
+//!
+//! Every accepted record ends exactly once, as *written*, *not written* (it can be had back from
+//! the retained batch) or *unknown*.
 
-use std::time::Instant;
+mod accumulator;
+mod clock;
+mod config;
+mod delivery;
+mod enqueue;
+mod error;
+mod machine;
+mod memory;
+mod partitioner;
+mod shared;
+mod tally;
+mod wait;
 
-use crate::cx::{CommandId, Cx};
-use crate::outbox::{RequestFailure, RequestId, Response};
-
-/// A call of a producer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ProducerCommand {}
-
-/// What a call of a producer returns.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ProducerCompletion {}
-
-/// What the producer machine tells unasked.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ProducerEvent {}
-
-/// Sends the batches of one producer.
-#[derive(Debug)]
-pub struct ProducerMachine {}
-
-impl ProducerMachine {
-    /// The application called.
-    pub fn handle_command(&mut self, _id: CommandId, command: ProducerCommand, _cx: &mut Cx<'_>) {
-        match command {}
-    }
-
-    /// A request of this machine is answered, or never will be.
-    pub fn handle_response(
-        &mut self,
-        _id: RequestId,
-        _result: Result<Response, RequestFailure>,
-        _cx: &mut Cx<'_>,
-    ) {
-    }
-
-    /// Does what is due.
-    pub fn poll(&mut self, _cx: &mut Cx<'_>) {}
-
-    /// When `poll` must be called though nothing happened.
-    #[must_use]
-    pub fn next_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
+pub use clock::Clock;
+pub use config::{ProducerConfig, ProducerConfigError};
+pub use delivery::{Delivery, Receipt};
+pub use enqueue::{Enqueue, Flush};
+pub use error::{
+    DeliveryCause, DeliveryError, EnqueueError, NotWritten, ReturnedRecord, UnknownDelivery,
+};
+pub use machine::{ProducerCommand, ProducerCompletion, ProducerEvent, ProducerMachine};
+pub use partitioner::{murmur2, partition_for_key};
+pub use shared::{ProducerShared, SealJob, SealWorkers};
+pub use tally::{DeliveryFailure, FAILURES_MAX, FlushReport};

@@ -217,6 +217,13 @@ impl<'a> BatchMut<'a> {
         put(self.bytes, EPOCH_AT, epoch.0.to_be_bytes());
     }
 
+    /// Sets the idempotent producer and the sequence number of the first record, and computes the
+    /// checksum anew: for a batch that goes out again in another epoch.
+    pub fn set_producer(&mut self, id: ProducerId, epoch: ProducerEpoch, base_sequence: i32) {
+        write_producer(self.bytes, id, epoch, base_sequence);
+        write_crc(self.bytes);
+    }
+
     /// Sets who gave the records their timestamps, and the largest one; computes the checksum anew
     /// if that changed anything. With log-append time, `max` is the time of all records.
     pub fn set_max_timestamp(&mut self, kind: TimestampType, max: Timestamp) {

@@ -1,0 +1,133 @@
+//! The producer id: asked for when it is first needed, and again when one is used up.
+
+use std::time::Instant;
+
+use millstream_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use millstream_protocol::{ErrorClass, ErrorCode};
+use millstream_types::{ProducerEpoch, ProducerId};
+
+use super::batch::Identity;
+use crate::backoff::{Backoff, Rng};
+use crate::cx::Cx;
+use crate::outbox::{Destination, Lane, Request, RequestFailure, RequestId, Response};
+use crate::producer::error::DeliveryCause;
+use crate::timer::is_due;
+
+/// What is known of the producer id.
+#[derive(Debug)]
+pub(crate) struct Identification {
+    current: Option<Identity>,
+    request: Option<RequestId>,
+    failures: u32,
+    retry_at: Option<Instant>,
+    backoff: Backoff,
+    last_error: Option<DeliveryCause>,
+}
+
+impl Identification {
+    pub(crate) const fn new(backoff: Backoff) -> Self {
+        Self {
+            current: None,
+            request: None,
+            failures: 0,
+            retry_at: None,
+            backoff,
+            last_error: None,
+        }
+    }
+
+    /// The identity that a partition starts with.
+    pub(crate) const fn current(&self) -> Option<Identity> {
+        self.current
+    }
+
+    /// Never gives out `identity` again.
+    pub(crate) fn discard(&mut self, identity: Identity) {
+        if self.current.is_some_and(|current| current.id == identity.id) {
+            self.current = None;
+        }
+    }
+
+    /// Asks for an id, unless there is one, or a request for one, or a wait.
+    pub(crate) fn want(&mut self, cx: &mut Cx<'_>) {
+        if self.current.is_some() || self.request.is_some() || self.retry_at.is_some() {
+            return;
+        }
+        // Without a transactional id the timeout means nothing; Java sends the largest one.
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(i32::MAX)
+            .with_producer_id((-1).into())
+            .with_producer_epoch(-1);
+        let request = Request::new(Destination::AnyBroker, Lane::General, request);
+        self.request = Some(cx.send(request));
+    }
+
+    /// Lets time pass. Answers whether a wait is over.
+    pub(crate) fn tick(&mut self, now: Instant) -> bool {
+        let is_over = is_due(self.retry_at, now);
+        if is_over {
+            self.retry_at = None;
+        }
+        is_over
+    }
+
+    /// Whether this is the answer to wait for.
+    pub(crate) fn owns(&self, id: RequestId) -> bool {
+        self.request == Some(id)
+    }
+
+    /// Takes the answer; gives the cause if producing is refused for good.
+    pub(crate) fn handle_response(
+        &mut self,
+        result: Result<Response, RequestFailure>,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Option<DeliveryCause> {
+        self.request = None;
+        let cause = match result {
+            Ok(response) => match InitProducerIdResponse::try_from(response.body) {
+                Ok(answer) => match ErrorCode::check(answer.error_code) {
+                    Ok(()) => {
+                        self.current = Some(Identity {
+                            id: ProducerId(answer.producer_id.0),
+                            epoch: ProducerEpoch(answer.producer_epoch),
+                        });
+                        self.failures = 0;
+                        self.retry_at = None;
+                        self.last_error = None;
+                        return None;
+                    }
+                    Err(code) => DeliveryCause::Broker {
+                        code,
+                        message: Some("no producer id was given".to_owned()),
+                    },
+                },
+                Err(_) => DeliveryCause::NotAnswered,
+            },
+            Err(failure) => DeliveryCause::Request(failure),
+        };
+        self.failures += 1;
+        self.retry_at = Some(now + self.backoff.after(self.failures, rng));
+        self.last_error = Some(cause.clone());
+        let is_final = match &cause {
+            DeliveryCause::Broker { code, .. } => {
+                // A coordinator that is loading answers codes that only transactions know as such.
+                !matches!(code, ErrorCode::UnknownServerError | ErrorCode::Unrecognized(_))
+                    && !cause.class().is_retriable()
+            }
+            other => !matches!(other.class(), ErrorClass::Retriable | ErrorClass::RefreshAndRetry),
+        };
+        is_final.then_some(cause)
+    }
+
+    /// Why there is no id, if the last try failed.
+    pub(crate) const fn last_error(&self) -> Option<&DeliveryCause> {
+        self.last_error.as_ref()
+    }
+
+    /// When to ask again.
+    pub(crate) const fn next_timeout(&self) -> Option<Instant> {
+        self.retry_at
+    }
+}

@@ -1,0 +1,371 @@
+//! The producer machine: takes batches from callers, sends them to the leaders of their partitions,
+//! and gives each its end.
+//!
+//! * [`partition`] keeps the order and the sequence numbers of one partition,
+//! * [`batch`] is a batch on its way, [`verdict`] what an answer means for it,
+//! * [`identity`] gets the producer id, [`topics`] follows the metadata,
+//! * [`drain`] builds requests, [`answers`] reads their answers, [`ends`] resolves batches.
+
+mod answers;
+pub(crate) mod batch;
+mod drain;
+mod ends;
+mod identity;
+pub(crate) mod partition;
+mod topics;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use millstream_protocol::compression::Compressor;
+use millstream_types::{BrokerId, PartitionId, TopicId, TopicName};
+
+use batch::BatchKey;
+use identity::Identification;
+use partition::{Due, Pace, PartitionState};
+
+use super::shared::{Inbox, ProducerShared};
+use super::tally::FlushReport;
+use crate::backoff::Rng;
+use crate::cx::{CommandId, Cx};
+use crate::outbox::{RequestFailure, RequestId, Response};
+use crate::timer::earliest;
+
+/// A call of a producer that its driver serves; records and flushes go through [`ProducerShared`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProducerCommand {
+    /// Accept nothing more, send what was accepted, and end at this time whatever is left.
+    Close {
+        /// When batches that are not acknowledged are given up.
+        deadline: Instant,
+    },
+}
+
+/// What a call of a producer returns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProducerCompletion {
+    /// Every accepted record has its end.
+    Closed(FlushReport),
+}
+
+/// What the producer machine tells unasked: nothing so far.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ProducerEvent {}
+
+/// Sends the batches of one producer.
+#[derive(Debug)]
+pub struct ProducerMachine {
+    shared: Arc<ProducerShared>,
+    identification: Identification,
+    partitions: Vec<PartitionState>,
+    topics: BTreeMap<TopicName, topics::TopicState>,
+    /// The metadata that the partitions were last compared with.
+    generation: Option<u64>,
+    brokers: BTreeMap<BrokerId, BrokerState>,
+    requests: BTreeMap<RequestId, InFlight>,
+    /// When to look at which partition.
+    timers: BTreeSet<(Instant, usize)>,
+    /// Partitions that have, or lately had, an open batch.
+    open: BTreeSet<usize>,
+    /// Partitions to look at before this poll ends.
+    inbox: Inbox,
+    flush_epoch: Option<u64>,
+    closing: Option<Closing>,
+    next_serial: u64,
+    rng: Rng,
+    /// For batches that are split.
+    compressor: Option<Compressor>,
+}
+
+/// What goes to one broker.
+#[derive(Debug, Default)]
+struct BrokerState {
+    /// Requests without an answer.
+    in_flight: usize,
+    /// Partitions that have something to send, in turn.
+    line: VecDeque<usize>,
+}
+
+/// A Produce request without an answer.
+#[derive(Debug)]
+struct InFlight {
+    broker: BrokerId,
+    parts: Vec<Part>,
+}
+
+/// One batch of a request.
+#[derive(Debug)]
+struct Part {
+    /// The partition's number here.
+    index: usize,
+    key: BatchKey,
+    topic: TopicName,
+    topic_id: TopicId,
+    partition: PartitionId,
+}
+
+/// The producer is closing.
+#[derive(Debug)]
+struct Closing {
+    deadline: Instant,
+    commands: Vec<CommandId>,
+    is_finished: bool,
+}
+
+impl ProducerMachine {
+    /// The machine behind `shared`.
+    #[must_use]
+    pub fn new(shared: Arc<ProducerShared>) -> Self {
+        let config = &shared.config;
+        Self {
+            identification: Identification::new(config.retry_backoff),
+            partitions: Vec::new(),
+            topics: BTreeMap::new(),
+            generation: None,
+            brokers: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            open: BTreeSet::new(),
+            inbox: Inbox::default(),
+            flush_epoch: None,
+            closing: None,
+            next_serial: 0,
+            rng: Rng::new(config.seed),
+            compressor: config.compressor().ok(),
+            shared,
+        }
+    }
+
+    /// The application called.
+    pub fn handle_command(&mut self, id: CommandId, command: ProducerCommand, cx: &mut Cx<'_>) {
+        let ProducerCommand::Close { deadline } = command;
+        match &mut self.closing {
+            Some(closing) if closing.is_finished => {
+                let report = FlushReport::default();
+                cx.complete(id, ProducerCompletion::Closed(report));
+            }
+            Some(closing) => {
+                closing.deadline = closing.deadline.min(deadline);
+                closing.commands.push(id);
+            }
+            None => {
+                self.shared.tallies.close();
+                // Who waits for room learns that there will be none.
+                self.shared.pool.waiters.wake_all();
+                self.shared.topic_waiters.wake_all();
+                self.closing = Some(Closing { deadline, commands: vec![id], is_finished: false });
+                self.inbox.partitions.extend(self.open.iter());
+            }
+        }
+    }
+
+    /// A request of this machine is answered, or never will be.
+    pub fn handle_response(
+        &mut self,
+        id: RequestId,
+        result: Result<Response, RequestFailure>,
+        cx: &mut Cx<'_>,
+    ) {
+        if self.identification.owns(id) {
+            let refused = self.identification.handle_response(result, cx.now, &mut self.rng);
+            if let Some(cause) = refused {
+                self.refuse_all(&cause, cx.now);
+            }
+            self.look_at_all_in_line();
+            return;
+        }
+        let Some(request) = self.requests.remove(&id) else {
+            return;
+        };
+        if let Some(broker) = self.brokers.get_mut(&request.broker) {
+            broker.in_flight -= 1;
+        }
+        self.handle_answer(request, result, cx);
+    }
+
+    /// Does what is due.
+    pub fn poll(&mut self, cx: &mut Cx<'_>) {
+        self.shared.clock.tick();
+        self.shared.take_inbox(&mut self.inbox);
+        for name in std::mem::take(&mut self.inbox.topics) {
+            self.want_topic(name, cx);
+        }
+        self.follow_metadata(cx);
+        self.begin_flush();
+        self.fire_timers(cx.now);
+        self.look_at_inbox(cx);
+        self.shared.pool.waiters.expire(cx.now);
+        self.shared.topic_waiters.expire(cx.now);
+        self.drain_all(cx);
+        self.finish_closing(cx);
+        self.shared.clock.park();
+    }
+
+    /// When `poll` must be called though nothing happened.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let closing = self.closing.as_ref();
+        let closing = closing.filter(|closing| !closing.is_finished);
+        [
+            self.timers.first().map(|(at, _)| *at),
+            self.identification.next_timeout(),
+            self.shared.pool.waiters.next_deadline(),
+            self.shared.topic_waiters.next_deadline(),
+            closing.map(|closing| closing.deadline),
+        ]
+        .into_iter()
+        .fold(None, earliest)
+    }
+
+    /// Whether open batches are sent without waiting for more records.
+    fn is_in_haste(&self) -> bool {
+        self.closing.is_some() || !self.shared.pool.waiters.is_empty()
+    }
+
+    fn pace(&self, now: Instant) -> Pace {
+        Pace {
+            now,
+            linger: self.shared.config.linger,
+            flush_epoch: self.flush_epoch,
+            in_haste: self.is_in_haste(),
+        }
+    }
+
+    /// Takes up flushes and haste: both make open batches due.
+    fn begin_flush(&mut self) {
+        let requested = self.inbox.flush_epoch.take();
+        let is_new = requested > self.flush_epoch;
+        self.flush_epoch = self.flush_epoch.max(requested);
+        if is_new || self.is_in_haste() {
+            self.inbox.partitions.extend(self.open.iter());
+        }
+    }
+
+    fn fire_timers(&mut self, now: Instant) {
+        while let Some((at, index)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.pop_first();
+            self.partitions[index].timer = None;
+            self.inbox.partitions.push(index);
+        }
+        if self.identification.tick(now) {
+            self.look_at_all_in_line();
+        }
+    }
+
+    /// Has every partition looked at that waits for an identity.
+    fn look_at_all_in_line(&mut self) {
+        let idempotent = self.shared.config.idempotence;
+        let waiting = self.partitions.iter().enumerate();
+        let waiting = waiting.filter(|(_, partition)| partition.wants_identity(idempotent));
+        let waiting = waiting.map(|(index, _)| index);
+        self.inbox.partitions.extend(waiting);
+    }
+
+    fn look_at_inbox(&mut self, cx: &mut Cx<'_>) {
+        while let Some(index) = self.inbox.partitions.pop() {
+            self.look(index, cx);
+        }
+    }
+
+    /// Decides what is to happen with a partition, and when to look again.
+    fn look(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let shared = Arc::clone(&self.partitions[index].shared);
+        shared.is_announced.store(false, Ordering::Release);
+        self.expire(index, cx.now);
+        self.settle(index, cx.now);
+        if shared.queue().open.is_some() {
+            self.open.insert(index);
+        } else {
+            self.open.remove(&index);
+        }
+        let pace = self.pace(cx.now);
+        let partition = &self.partitions[index];
+        let due = partition.due(&pace);
+        let expires = partition.oldest().map(|opened| opened + self.shared.config.delivery_timeout);
+        let mut wake = expires.filter(|at| *at > cx.now);
+        match due {
+            Due::Now => self.get_in_line(index, cx),
+            Due::At(at) => wake = earliest(wake, Some(at)),
+            Due::Idle => {}
+        }
+        self.set_timer(index, wake);
+    }
+
+    fn set_timer(&mut self, index: usize, at: Option<Instant>) {
+        let timer = &mut self.partitions[index].timer;
+        if *timer == at {
+            return;
+        }
+        if let Some(old) = timer.take() {
+            self.timers.remove(&(old, index));
+        }
+        *timer = at;
+        if let Some(at) = at {
+            self.timers.insert((at, index));
+        }
+    }
+
+    /// Puts a partition with something to send into its leader's line, and asks for what is missing:
+    /// an identity, a leader.
+    fn get_in_line(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let idempotent = self.shared.config.idempotence;
+        let partition = &mut self.partitions[index];
+        if partition.wants_identity(idempotent) {
+            let Some(identity) = self.identification.current() else {
+                self.identification.want(cx);
+                return;
+            };
+            partition.adopt(identity);
+        }
+        let Some(leader) = partition.leader else {
+            let topic = partition.shared.topic.clone();
+            self.miss_leader(&topic, cx);
+            return;
+        };
+        // What is with another broker first has to be answered.
+        let is_elsewhere = partition.in_flight_on.is_some_and(|broker| broker != leader);
+        if is_elsewhere && !partition.in_flight.is_empty() || partition.is_in_line {
+            return;
+        }
+        partition.is_in_line = true;
+        self.brokers.entry(leader).or_default().line.push_back(index);
+    }
+
+    /// Ends the producer once all is done, or the time is up.
+    fn finish_closing(&mut self, cx: &mut Cx<'_>) {
+        let Some(closing) = &self.closing else { return };
+        if closing.is_finished {
+            return;
+        }
+        if !self.shared.tallies.is_idle() {
+            if cx.now < closing.deadline {
+                return;
+            }
+            self.give_up_all(cx.now);
+        }
+        let report = self.shared.tallies.take_report(u64::MAX - 1).unwrap_or_default();
+        if !report.is_complete() {
+            tracing::warn!(
+                not_written = report.not_written,
+                unknown = report.unknown,
+                "the producer is closed and left records behind"
+            );
+        }
+        let Some(closing) = &mut self.closing else { return };
+        closing.is_finished = true;
+        let mut report = Some(report);
+        for id in std::mem::take(&mut closing.commands) {
+            let report = report.take().unwrap_or_default();
+            cx.complete(id, ProducerCompletion::Closed(report));
+        }
+        cx.finish();
+    }
+}

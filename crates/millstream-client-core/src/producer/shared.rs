@@ -1,0 +1,497 @@
+//! What the callers' threads and the driver of a producer share, and how a record gets in.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::Waker;
+
+use indexmap::IndexMap;
+use millstream_protocol::ErrorCode;
+use millstream_protocol::batch::{AppendError, BatchBuilder};
+use millstream_protocol::compression::{Compression, Compressor};
+use millstream_types::{Offset, Record, Timestamp, TopicName, TopicPartition};
+
+use super::accumulator::{OpenBatch, Partition, Queue, Topic};
+use super::clock::{Clock, CoarseClock};
+use super::config::{ProducerConfig, ProducerConfigError};
+use super::delivery::{BatchHandle, Delivery, SealedBuffer};
+use super::error::EnqueueError;
+use super::memory::BufferPool;
+use super::partitioner::partition_for_key;
+use super::tally::Tallies;
+use super::wait::WaitList;
+
+/// Runs the sealing of batches whose codec is too slow for the driver (gzip, zstd).
+pub trait SealWorkers: Send + Sync + 'static {
+    /// Runs `job` soon, on any thread; or at once.
+    fn submit(&self, job: SealJob);
+}
+
+/// A closed batch to compress.
+#[derive(Debug)]
+pub struct SealJob {
+    shared: Arc<ProducerShared>,
+    partition: Arc<Partition>,
+    open: OpenBatch,
+}
+
+impl SealJob {
+    /// Compresses the batch and hands it to the driver.
+    pub fn run(self) {
+        self.shared.seal(self.open);
+        self.shared.announce(&self.partition);
+    }
+}
+
+/// What the callers' threads and the driver of one producer share.
+pub struct ProducerShared {
+    pub(crate) config: ProducerConfig,
+    pub(crate) clock: CoarseClock,
+    pub(crate) pool: Arc<BufferPool>,
+    pub(crate) tallies: Tallies,
+    /// Callers who wait for a topic.
+    pub(crate) topic_waiters: WaitList,
+    topics: RwLock<TopicMap>,
+    wanted: Mutex<BTreeMap<TopicName, Option<ErrorCode>>>,
+    inbox: Mutex<Inbox>,
+    bell: Bell,
+    compressors: Mutex<Vec<Compressor>>,
+    /// What compression lately left of 1,000 bytes.
+    ratio: AtomicU32,
+    workers: Arc<dyn SealWorkers>,
+    last_error: Mutex<Option<String>>,
+}
+
+type TopicMap = IndexMap<TopicName, Topic, BuildHasherDefault<NameHasher>>;
+
+/// What the machine has to look at.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    /// Partitions with a batch opened, closed or sealed.
+    pub(crate) partitions: Vec<usize>,
+    /// Topics that callers named for the first time.
+    pub(crate) topics: Vec<TopicName>,
+    /// The highest epoch that a flush waits for.
+    pub(crate) flush_epoch: Option<u64>,
+}
+
+/// Wakes the driver, once until it looks.
+#[derive(Debug, Default)]
+struct Bell {
+    is_rung: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if self.is_rung.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waker) = &*waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The way of one record, from try to try.
+#[derive(Debug, Default)]
+struct Placing {
+    /// The partition chosen for a record without one of its own.
+    sticky: Option<u32>,
+    /// Whether the sticky partition was left for this record already.
+    has_switched: bool,
+}
+
+/// What came of one try.
+enum Placed {
+    Done(Delivery),
+    /// Seal this batch, then try again.
+    Seal(Arc<Partition>, OpenBatch),
+    /// Try again.
+    Again,
+}
+
+impl ProducerShared {
+    /// The shared half of a producer.
+    ///
+    /// # Errors
+    /// When settings contradict each other.
+    pub fn new(
+        config: ProducerConfig,
+        clock: Arc<dyn Clock>,
+        workers: Arc<dyn SealWorkers>,
+    ) -> Result<Arc<Self>, ProducerConfigError> {
+        config.check()?;
+        Ok(Arc::new(Self {
+            clock: CoarseClock::new(clock),
+            pool: BufferPool::new(config.buffer_memory),
+            config,
+            tallies: Tallies::default(),
+            topic_waiters: WaitList::default(),
+            topics: RwLock::default(),
+            wanted: Mutex::default(),
+            inbox: Mutex::default(),
+            bell: Bell::default(),
+            compressors: Mutex::default(),
+            ratio: AtomicU32::new(1_000),
+            workers,
+            last_error: Mutex::default(),
+        }))
+    }
+
+    /// Whom to wake when there is something for the driver to do. Call it once, before the first
+    /// record.
+    pub fn set_driver_waker(&self, waker: Waker) {
+        *lock(&self.bell.waker) = Some(waker);
+        // What came before had no one to wake.
+        if self.bell.is_rung.load(Ordering::Acquire)
+            && let Some(waker) = &*lock(&self.bell.waker)
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Accepts a record without waiting: its bytes are in a batch when this returns.
+    ///
+    /// # Errors
+    /// [`EnqueueError::Full`] and [`EnqueueError::TopicPending`] where `enqueue` would wait, else
+    /// what is wrong with the record. Nothing of it is kept then.
+    pub fn try_enqueue(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        let mut placing = Placing::default();
+        loop {
+            match self.place(record, &mut placing)? {
+                Placed::Done(delivery) => return Ok(delivery),
+                Placed::Seal(partition, open) => self.seal_soon(&partition, open, true),
+                Placed::Again => {}
+            }
+        }
+    }
+
+    /// The highest offset that was acknowledged in a partition.
+    #[must_use]
+    pub fn acknowledged_offset(&self, partition: &TopicPartition) -> Option<Offset> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let number = usize::try_from(partition.partition.value()).ok()?;
+        let topic = topics.get(partition.topic.as_str())?;
+        topic.partitions.get(number)?.acknowledged()
+    }
+
+    /// The number of partitions of a topic, if it is known.
+    #[must_use]
+    pub fn partition_count(&self, topic: &str) -> Option<usize> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        Some(topics.get(topic)?.partitions.len())
+    }
+
+    /// The bytes that batches take now, of the budget `buffer.memory`.
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        self.pool.used()
+    }
+
+    /// One try to put a record into its partition's open batch.
+    fn place(
+        self: &Arc<Self>,
+        record: &Record<'_>,
+        placing: &mut Placing,
+    ) -> Result<Placed, EnqueueError> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(topic) = topics.get(record.topic()) else {
+            drop(topics);
+            return Err(self.missing_topic(record.topic()));
+        };
+        let number = self.choose(topic, record, placing)?;
+        let partition = &topic.partitions[number];
+        let mut queue = partition.queue();
+        if let Some(open) = &mut queue.open {
+            if self.tallies.is_closed() {
+                return Err(EnqueueError::Closed);
+            }
+            let timestamp = record.named_timestamp().unwrap_or_else(|| self.clock.coarse());
+            let mut appended = open.append(record, timestamp);
+            if let Err(AppendError::Full { needed, .. }) = appended
+                && open.grow(needed, self.config.batch_size)
+            {
+                appended = open.append(record, timestamp);
+            }
+            match appended {
+                Ok(delivery) => return Ok(Placed::Done(delivery)),
+                Err(AppendError::InvalidTimestamp(timestamp)) => {
+                    return Err(invalid_timestamp(topic, timestamp));
+                }
+                Err(_) => {
+                    let open = partition.close_open(&mut queue);
+                    self.leave_sticky(topic, placing);
+                    return Ok(open
+                        .map_or(Placed::Again, |open| Placed::Seal(Arc::clone(partition), open)));
+                }
+            }
+        }
+        let had_its_share =
+            placing.sticky.is_some() && topic.sticky.bytes() as usize >= self.config.batch_size;
+        if had_its_share && self.leave_sticky(topic, placing) {
+            return Ok(Placed::Again);
+        }
+        self.open_batch(topic, partition, &mut queue, record).map(Placed::Done)
+    }
+
+    /// The number of the record's partition.
+    #[inline]
+    fn choose(
+        &self,
+        topic: &Topic,
+        record: &Record<'_>,
+        placing: &mut Placing,
+    ) -> Result<usize, EnqueueError> {
+        let count = topic.partitions.len();
+        if let Some(partition) = record.named_partition() {
+            let number = usize::try_from(partition.value()).ok();
+            return number.filter(|number| *number < count).ok_or_else(|| {
+                EnqueueError::UnknownPartition { topic: topic.name.clone(), partition, count }
+            });
+        }
+        if let Some(key) = record.key_bytes()
+            && !self.config.ignore_keys
+        {
+            return Ok(partition_for_key(key, count as u32) as usize);
+        }
+        let adaptive = self.config.adaptive_partitioning;
+        let sticky = *placing.sticky.get_or_insert_with(|| topic.sticky.current(topic, adaptive));
+        Ok((sticky as usize).min(count.saturating_sub(1)))
+    }
+
+    /// Leaves the sticky partition, at most once for a record. Answers whether it did.
+    fn leave_sticky(&self, topic: &Topic, placing: &mut Placing) -> bool {
+        let Some(sticky) = placing.sticky else {
+            return false;
+        };
+        if placing.has_switched {
+            return false;
+        }
+        let adaptive = self.config.adaptive_partitioning;
+        placing.sticky = Some(topic.sticky.switch(sticky, topic, adaptive));
+        placing.has_switched = true;
+        true
+    }
+
+    fn open_batch(
+        &self,
+        topic: &Topic,
+        partition: &Arc<Partition>,
+        queue: &mut Queue,
+        record: &Record<'_>,
+    ) -> Result<Delivery, EnqueueError> {
+        let timestamp = record.named_timestamp().unwrap_or_else(|| self.clock.refresh());
+        if timestamp < Timestamp::NONE {
+            return Err(invalid_timestamp(topic, timestamp.value()));
+        }
+        let config = &self.config;
+        let alone = BatchBuilder::single_record_size(
+            record.key_bytes(),
+            record.value_bytes(),
+            record.headers(),
+        );
+        let limit = config.max_request_size.min(config.buffer_memory);
+        if alone > limit {
+            return Err(EnqueueError::RecordTooLarge {
+                topic: topic.name.clone(),
+                size: alone,
+                limit,
+            });
+        }
+        let usual = alone.max(queue.class().min(config.batch_size));
+        let Some(buffer) = self.pool.try_acquire(usual).or_else(|| self.pool.try_acquire(alone))
+        else {
+            return Err(EnqueueError::Full { used: self.pool.used(), budget: self.pool.budget() });
+        };
+        let Some(epoch) = self.tallies.open_batch() else {
+            return Err(EnqueueError::Closed);
+        };
+        let handle = BatchHandle::new(topic.name.clone(), partition.id, epoch, self.clock.now());
+        let mut open = OpenBatch::new(buffer, config.batch_size.max(alone), handle);
+        match open.append(record, timestamp) {
+            Ok(delivery) => {
+                queue.open = Some(open);
+                partition.unresolved.fetch_add(1, Ordering::Relaxed);
+                self.announce(partition);
+                Ok(delivery)
+            }
+            Err(_) => {
+                self.tallies.end_batch(epoch, Default::default());
+                Err(invalid_timestamp(topic, timestamp.value()))
+            }
+        }
+    }
+
+    /// Seals a closed batch: here, if that is quick or a caller pays for it, else by the workers.
+    pub(crate) fn seal_soon(
+        self: &Arc<Self>,
+        partition: &Arc<Partition>,
+        open: OpenBatch,
+        announce: bool,
+    ) {
+        match self.config.compression {
+            Compression::Gzip | Compression::Zstd => self.workers.submit(SealJob {
+                shared: Arc::clone(self),
+                partition: Arc::clone(partition),
+                open,
+            }),
+            Compression::None | Compression::Snappy | Compression::Lz4 => {
+                self.seal(open);
+                if announce {
+                    self.announce(partition);
+                }
+            }
+        }
+    }
+
+    fn seal(&self, open: OpenBatch) {
+        let (builder, mut buffer, handle) = open.into_parts();
+        if self.config.compression == Compression::None {
+            let batch = builder.seal();
+            handle.set_sealed(SealedBuffer { batch, charge: buffer });
+            return;
+        }
+        let pooled = lock(&self.compressors).pop();
+        let Some(mut compressor) = pooled.or_else(|| self.config.compressor().ok()) else {
+            // The configuration was checked: there is a compressor. Uncompressed is valid too.
+            let batch = builder.seal();
+            handle.set_sealed(SealedBuffer { batch, charge: buffer });
+            return;
+        };
+        let size = builder.size();
+        let guess = size * self.ratio.load(Ordering::Relaxed) as usize / 1_000;
+        let mut output = self.pool.acquire_over(guess + guess / 16);
+        let (batch, spare) = builder.seal_compressed(&mut compressor, output.take_vec());
+        lock(&self.compressors).push(compressor);
+        let ratio = batch.size() * 1_000 / size.max(1);
+        self.ratio.store(u32::try_from(ratio).unwrap_or(1_000), Ordering::Relaxed);
+        buffer.put_back(spare);
+        drop(buffer);
+        output.recharge(batch.size());
+        handle.set_sealed(SealedBuffer { batch, charge: output });
+    }
+
+    /// Tells the machine to look at a partition.
+    pub(crate) fn announce(&self, partition: &Partition) {
+        if !partition.is_announced.swap(true, Ordering::AcqRel) {
+            lock(&self.inbox).partitions.push(partition.index);
+        }
+        self.bell.ring();
+    }
+
+    /// Wakes the driver.
+    pub(crate) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// Asks for the batches up to `epoch` to be sent now.
+    pub(crate) fn request_flush(&self, epoch: u64) {
+        {
+            let mut inbox = lock(&self.inbox);
+            inbox.flush_epoch = inbox.flush_epoch.max(Some(epoch));
+        }
+        self.bell.ring();
+    }
+
+    /// What the machine has to look at since the last time.
+    pub(crate) fn take_inbox(&self, into: &mut Inbox) {
+        self.bell.is_rung.store(false, Ordering::Release);
+        let mut inbox = lock(&self.inbox);
+        into.partitions.append(&mut inbox.partitions);
+        into.topics.append(&mut inbox.topics);
+        into.flush_epoch = into.flush_epoch.max(inbox.flush_epoch);
+    }
+
+    fn missing_topic(&self, name: &str) -> EnqueueError {
+        if self.tallies.is_closed() {
+            return EnqueueError::Closed;
+        }
+        let mut wanted = lock(&self.wanted);
+        let topic = TopicName::from(name);
+        if let Some(error) = wanted.get(name) {
+            return match error {
+                Some(code) if !code.class().is_retriable() => {
+                    EnqueueError::TopicRefused { topic, code: *code }
+                }
+                _ => EnqueueError::TopicPending { topic },
+            };
+        }
+        wanted.insert(topic.clone(), None);
+        drop(wanted);
+        lock(&self.inbox).topics.push(topic.clone());
+        self.bell.ring();
+        EnqueueError::TopicPending { topic }
+    }
+
+    /// What the cluster last said of a topic that callers wait for.
+    pub(crate) fn topic_error(&self, name: &str) -> Option<ErrorCode> {
+        lock(&self.wanted).get(name).copied().flatten()
+    }
+
+    /// Notes what the cluster says of a topic that it does not have, and wakes who waits for it if
+    /// that is final.
+    pub(crate) fn set_topic_error(&self, name: &TopicName, code: ErrorCode) {
+        lock(&self.wanted).insert(name.clone(), Some(code));
+        if !code.class().is_retriable() {
+            self.topic_waiters.wake_all();
+        }
+    }
+
+    /// Makes a topic, or more partitions of it, known to callers.
+    pub(crate) fn set_topic(&self, topic: Topic) {
+        let name = topic.name.clone();
+        self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), topic);
+        lock(&self.wanted).remove(&name);
+        self.topic_waiters.wake_all();
+    }
+
+    /// The last error that a batch met.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+
+    /// Notes the error that a batch met.
+    pub(crate) fn set_last_error(&self, error: String) {
+        *lock(&self.last_error) = Some(error);
+    }
+}
+
+impl std::fmt::Debug for ProducerShared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProducerShared")
+            .field("config", &self.config)
+            .field("memory_used", &self.pool.used())
+            .finish_non_exhaustive()
+    }
+}
+
+fn invalid_timestamp(topic: &Topic, timestamp: i64) -> EnqueueError {
+    EnqueueError::InvalidTimestamp { topic: topic.name.clone(), timestamp: Timestamp(timestamp) }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hashes topic names by words: quick, and the same in every run.
+#[derive(Debug, Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            padded[..word.len()].copy_from_slice(word);
+            let word = u64::from_le_bytes(padded);
+            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        // The upper bits are the well mixed ones; hash tables take the lower.
+        self.0 ^ (self.0 >> 32)
+    }
+}
