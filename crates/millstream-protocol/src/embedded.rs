@@ -119,6 +119,33 @@ mod tests {
     }
 
     #[test]
+    fn what_kafka_wrote_is_read_and_written_again_byte_for_byte() {
+        let mut rest = Bytes::from_static(include_bytes!("../tests/messages/kafka-4.4.0.bin"));
+        let mut seen = 0;
+        while !rest.is_empty() {
+            let head = rest.split_to(9);
+            let length = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            let body = rest.split_to(length as usize);
+            if head[0] != 2 {
+                continue;
+            }
+            seen += 1;
+            let whole = Bytes::from([&head[3..5], &body[..]].concat());
+            let again = if head[2] == 0 {
+                let (version, message) =
+                    decode_embedded::<ConsumerProtocolSubscription>(whole.clone()).unwrap();
+                encode_embedded(version, &message).unwrap()
+            } else {
+                let (version, message) =
+                    decode_embedded::<ConsumerProtocolAssignment>(whole.clone()).unwrap();
+                encode_embedded(version, &message).unwrap()
+            };
+            assert_eq!(again, whole);
+        }
+        assert!(seen >= 16, "{seen}");
+    }
+
+    #[test]
     fn a_newer_version_is_read_as_the_newest_known() {
         let newest = ConsumerProtocolSubscription::VERSIONS.max;
         let mut bytes = BytesMut::from(encode_embedded(newest, &subscription()).unwrap().as_ref());

@@ -221,6 +221,15 @@ fn not_negative(value: i32, at: usize) -> Result<Option<u32>, DecodeError> {
 #[error("a value of {0} bytes or entries is too long for its length field")]
 pub struct TooLong(pub usize);
 
+/// Appends an unsigned variable-length integer to any buffer.
+pub(crate) fn put_uvarint(out: &mut impl BufMut, mut value: u32) {
+    while value >= 0x80 {
+        out.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
 /// Writes primitives at the end of a buffer.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -259,12 +268,8 @@ impl<'a> Writer<'a> {
     }
 
     /// An unsigned variable-length integer.
-    pub fn uvarint(&mut self, mut value: u32) {
-        while value >= 0x80 {
-            self.out.put_u8(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.out.put_u8(value as u8);
+    pub fn uvarint(&mut self, value: u32) {
+        put_uvarint(self.out, value);
     }
 
     /// A string with a two-byte length, -1 for null.

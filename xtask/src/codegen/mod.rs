@@ -55,14 +55,15 @@ pub fn run(check: bool) -> Result<()> {
     write(&scratch, &files)?;
     format(&scratch, files.keys())?;
     let stale = differences(&scratch, &home, &files)?;
-    for api in apis.iter().filter(|api| api.reason.is_some()) {
-        println!("generated: {} ({})", api.name, api.reason.as_deref().unwrap_or_default());
-    }
     if check {
         if let Some(first) = stale.first() {
             bail!("{} is stale: run `cargo xtask codegen`", first.display());
         }
+        println!("{} files are as the schemas say", files.len());
         return Ok(());
+    }
+    for api in apis.iter().filter(|api| api.reason.is_some()) {
+        println!("generated: {} ({})", api.name, api.reason.as_deref().unwrap_or_default());
     }
     if home.exists() {
         fs::remove_dir_all(&home)?;

@@ -303,3 +303,53 @@ fn without_comments(text: &str) -> String {
     }
     clean
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"
+        // A comment, and a "quoted" word in it.
+        {
+          "apiKey": 7, "type": "request", "listeners": ["broker"], "name": "HoldRequest",
+          "validVersions": "1-4", "flexibleVersions": "2+", "latestVersionUnstable": true,
+          "fields": [ // behind a field
+            { "name": "Url", "type": "string", "versions": "0+", "about": "such as http://kafka" },
+            { "name": "Gone", "type": "int32", "versions": "0" },
+            { "name": "Parts", "type": "[]Part", "versions": "1+", "nullableVersions": "3+", "fields": [
+              { "name": "Id", "type": "int32", "versions": "2+", "tag": 1, "taggedVersions": "3+", "default": -1 }
+            ]},
+            { "name": "Last", "type": "Part", "versions": "3+" }
+          ]
+        }"#;
+
+    #[test]
+    fn a_schema_is_cut_to_its_stable_versions() {
+        let message = Message::parse(SCHEMA).unwrap().unwrap();
+        assert_eq!(message.versions, Versions { min: 1, max: 3 });
+        assert_eq!((message.first_flexible(), message.on_brokers), (Some(2), true));
+        let [root, part] = &message.structs[..] else { panic!("{:?}", message.structs) };
+        let names: Vec<_> = root.fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["Url", "Parts", "Last"]);
+        assert_eq!(root.fields[0].about, "such as http://kafka");
+        assert!(root.fields[1].optional);
+        assert_eq!(root.fields[1].nullable, Versions { min: 3, max: 3 });
+        let id = &part.fields[0];
+        assert_eq!((id.tag, id.tagged), (Some(1), Versions { min: 3, max: 3 }));
+        assert_eq!((id.versions, id.default.as_deref()), (Versions { min: 2, max: 3 }, Some("-1")));
+    }
+
+    #[test]
+    fn a_message_without_versions_is_left_out() {
+        let schema =
+            r#"{ "type": "request", "name": "StopReplicaRequest", "validVersions": "none" }"#;
+        assert!(Message::parse(schema).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused() {
+        let schema =
+            SCHEMA.replace("\"int32\", \"versions\": \"2+\"", "\"int33\", \"versions\": \"2+\"");
+        assert!(Message::parse(&schema).is_err());
+    }
+}

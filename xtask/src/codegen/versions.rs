@@ -91,3 +91,41 @@ impl std::fmt::Display for Versions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str) -> Versions {
+        Versions::parse(text).unwrap()
+    }
+
+    #[test]
+    fn ranges_are_read_as_the_schemas_write_them() {
+        assert_eq!(range("3"), Versions { min: 3, max: 3 });
+        assert_eq!(range("1-4"), Versions { min: 1, max: 4 });
+        assert_eq!(range("2+"), Versions { min: 2, max: i16::MAX });
+        assert!(range("none").is_empty());
+        assert!(Versions::parse("two").is_err());
+    }
+
+    #[test]
+    fn conditions_say_no_more_than_the_scope_leaves_open() {
+        let scope = range("1-9");
+        let told = |text: &str| (range(text).condition(scope), range(text).outside(scope));
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told("0+"), (None, None));
+        assert_eq!(told("4+"), (some("version >= 4"), some("version < 4")));
+        assert_eq!(told("0-4"), (some("version <= 4"), some("version > 4")));
+        assert_eq!(told("4"), (some("version == 4"), some("version != 4")));
+        assert_eq!(told("3-5").0, some("(3..=5).contains(&version)"));
+        assert_eq!(told("0"), (some("false"), some("true")));
+    }
+
+    #[test]
+    fn what_comes_before_a_later_range() {
+        assert_eq!(range("1-9").before(range("4-9")), range("1-3"));
+        assert!(range("4-9").before(range("4-9")).is_empty());
+        assert_eq!(range("1-9").before(Versions::NONE), range("1-9"));
+    }
+}

@@ -7,6 +7,8 @@ use bytes::{BufMut, Bytes};
 use kafka_protocol::protocol::Encodable;
 use uuid::Uuid;
 
+use crate::wire::put_uvarint as uvarint;
+
 pub(crate) fn bool(buf: &mut impl BufMut, value: bool) {
     buf.put_u8(value.into());
 }
@@ -33,14 +35,6 @@ pub(crate) fn i64(buf: &mut impl BufMut, value: i64) {
 
 pub(crate) fn uuid(buf: &mut impl BufMut, value: Uuid) {
     buf.put_slice(value.as_bytes());
-}
-
-pub(crate) fn uvarint(buf: &mut impl BufMut, mut value: u32) {
-    while value >= 0x80 {
-        buf.put_u8(value as u8 | 0x80);
-        value >>= 7;
-    }
-    buf.put_u8(value as u8);
 }
 
 pub(crate) fn string(buf: &mut impl BufMut, flexible: bool, value: &str) -> Result<()> {

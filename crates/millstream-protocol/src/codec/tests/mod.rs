@@ -4,13 +4,16 @@ mod damaged;
 mod frames;
 mod golden;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::api::{ApiKey, supported_versions};
 use crate::error::DecodeError;
 use crate::generated::requests::every_api;
 use crate::guard;
 use crate::messages::*;
+
+/// What the first byte of a vector says where it is a message inside others.
+const EMBEDDED: u8 = 2;
 
 /// A message as Kafka wrote it, without its header.
 #[derive(Debug, Clone)]
@@ -30,6 +33,10 @@ impl Vector {
             let head = rest.split_to(9);
             let key = i16::from_be_bytes([head[1], head[2]]);
             let length = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            if head[0] == EMBEDDED {
+                rest.advance(length as usize);
+                continue;
+            }
             vectors.push(Self {
                 is_response: head[0] == 1,
                 api: ApiKey::try_from(key).unwrap(),

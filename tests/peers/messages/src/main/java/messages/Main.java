@@ -16,6 +16,8 @@ import java.util.function.Supplier;
 
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.ConsumerProtocolAssignment;
+import org.apache.kafka.common.message.ConsumerProtocolSubscription;
 import org.apache.kafka.common.protocol.ApiMessage;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.MessageUtil;
@@ -49,7 +51,10 @@ public final class Main {
         generate(Path.of(args[0]));
     }
 
-    /** One file: per message a byte 0 (request) or 1 (response), key, version, length, bytes. */
+    /**
+     * One file: per message a byte, key, version, length, bytes. The byte is 0 for a request, 1 for a response,
+     * 2 for a message inside others, whose key is 0 for a subscription and 1 for an assignment.
+     */
     private static void generate(Path file) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         DataOutputStream out = new DataOutputStream(bytes);
@@ -59,15 +64,23 @@ public final class Main {
                 continue;
             }
             for (short v = api.lowestSupportedVersion(); v <= api.highestSupportedVersion(false); v++) {
-                count += side(out, api, v, 0, api.requestSchemas()[v], api::newRequest);
-                count += side(out, api, v, 1, api.responseSchemas()[v], api::newResponse);
+                count += side(out, 0, api.apiKey(), v, api.requestSchemas()[v], api::newRequest);
+                count += side(out, 1, api.apiKey(), v, api.responseSchemas()[v], api::newResponse);
             }
+        }
+        for (short v = 0; v <= ConsumerProtocolSubscription.HIGHEST_SUPPORTED_VERSION; v++) {
+            count += side(out, 2, (short) 0, v, ConsumerProtocolSubscription.SCHEMAS[v],
+                ConsumerProtocolSubscription::new);
+        }
+        for (short v = 0; v <= ConsumerProtocolAssignment.HIGHEST_SUPPORTED_VERSION; v++) {
+            count += side(out, 2, (short) 1, v, ConsumerProtocolAssignment.SCHEMAS[v],
+                ConsumerProtocolAssignment::new);
         }
         Files.write(file, bytes.toByteArray());
         System.out.println("wrote " + count + " messages");
     }
 
-    private static int side(DataOutputStream out, ApiMessageType api, short version, int side, Schema schema,
+    private static int side(DataOutputStream out, int side, short key, short version, Schema schema,
             Supplier<ApiMessage> fresh) throws IOException {
         Set<ByteBuffer> seen = new HashSet<>();
         for (Fill fill : Fill.values()) {
@@ -75,19 +88,19 @@ public final class Main {
             try {
                 message.read(new ByteBufferAccessor(ByteBuffer.wrap(raw(schema, fill))), version);
             } catch (RuntimeException error) {
-                throw new IllegalStateException(api + " version " + version + " " + fill, error);
+                throw new IllegalStateException(side + " of " + key + " version " + version + " " + fill, error);
             }
             ByteBuffer written = ByteBuffer.wrap(bytes(MessageUtil.toByteBufferAccessor(message, version).buffer()));
             ApiMessage again = fresh.get();
             again.read(new ByteBufferAccessor(written.duplicate()), version);
             if (!again.equals(message)) {
-                throw new IllegalStateException(api + " version " + version + " does not read what it wrote");
+                throw new IllegalStateException(side + " of " + key + " version " + version + " changed when read again");
             }
             if (!seen.add(written)) {
                 continue;
             }
             out.writeByte(side);
-            out.writeShort(api.apiKey());
+            out.writeShort(key);
             out.writeShort(version);
             out.writeInt(written.remaining());
             out.write(written.array());
