@@ -26,7 +26,7 @@ use crate::topology::Topology;
 ///     .to_stream()
 ///     .to("counts");
 /// let topology = builder.build()?;
-/// assert!(topology.describe().as_str().contains("KSTREAM-AGGREGATE-0000000003"));
+/// assert!(topology.describe().as_str().contains("KSTREAM-AGGREGATE-0000000004"));
 /// # Ok::<(), millstream_core::TopologyError>(())
 /// ```
 #[derive(Default)]

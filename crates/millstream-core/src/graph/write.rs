@@ -26,11 +26,13 @@ impl Graph {
             .map(|index| Reverse((self.nodes[index].priority, NodeId(index))))
             .collect();
         while let Some(Reverse((_, id))) = pending.pop() {
-            let node = &self.nodes[id.0];
-            let ready = node.parents.iter().all(|&parent| writing.is_written(parent));
-            if ready && !writing.is_written(id) {
-                writing.write(id)?;
-                let children = node.children.iter();
+            let parents = &self.nodes[id.0].parents;
+            let ready = parents.iter().all(|&parent| writing.is_written(parent));
+            if !ready || writing.is_written(id) {
+                continue;
+            }
+            for written in writing.write(id)? {
+                let children = self.nodes[written.0].children.iter();
                 pending.extend(children.map(|&id| Reverse((self.nodes[id.0].priority, id))));
             }
         }
@@ -52,7 +54,8 @@ impl Writing<'_> {
         self.written.contains_key(&id)
     }
 
-    fn write(&mut self, id: NodeId) -> Result<(), TopologyError> {
+    /// Writes a node; says which nodes are written by that.
+    fn write(&mut self, id: NodeId) -> Result<Vec<NodeId>, TopologyError> {
         let node = &self.graph.nodes[id.0];
         let parents: Vec<Edge> =
             node.parents.iter().filter_map(|parent| self.written.get(parent).copied()).collect();
@@ -80,17 +83,14 @@ impl Writing<'_> {
         };
         let edge = Edge { operator, output: 0 };
         self.written.insert(id, edge);
-        Ok(())
+        Ok(vec![id])
     }
 
     /// A source takes in all later ones of the same topics, each as an output of its own.
-    fn write_source(&mut self, id: NodeId) -> Result<(), TopologyError> {
-        if self.merged.contains_key(&id) {
-            return Ok(());
-        }
+    fn write_source(&mut self, id: NodeId) -> Result<Vec<NodeId>, TopologyError> {
         let node = &self.graph.nodes[id.0];
         let NodeKind::Source { topics, reset, .. } = &node.kind else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let readers = self.merged.iter().filter(|(_, into)| **into == id);
         let readers: Vec<NodeId> =
@@ -106,10 +106,10 @@ impl Writing<'_> {
         }
         let kind = OperatorKind::Source { topics: topics.clone(), reset: *reset, outputs };
         let operator = self.topology.add(node.name.clone(), kind, Vec::new(), forks)?;
-        for (output, reader) in readers.into_iter().enumerate() {
+        for (output, &reader) in readers.iter().enumerate() {
             self.written.insert(reader, Edge { operator, output });
         }
-        Ok(())
+        Ok(readers)
     }
 
     /// The filter, the sink, and, in the next sub-topology, the source.

@@ -347,10 +347,6 @@ impl Task {
         self.state = TaskState::Closed;
     }
 
-    pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
-        self.running.as_mut()
-    }
-
     fn drop_running(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.abort();

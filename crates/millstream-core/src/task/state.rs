@@ -58,7 +58,7 @@ impl TaskState {
 
 impl fmt::Display for TaskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Created => "created",
             Self::Restoring => "restoring",
             Self::Running => "running",
@@ -70,7 +70,7 @@ impl fmt::Display for TaskState {
 
 impl fmt::Display for TaskEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Restore => "restore",
             Self::Run => "run",
             Self::Suspend => "suspend",
@@ -103,7 +103,27 @@ mod tests {
             }
         }
         expect![[r#"
-            x"#]]
+            created    restore  restoring
+            created    run      -
+            created    suspend  suspended
+            created    close    -
+            restoring  restore  -
+            restoring  run      running
+            restoring  suspend  suspended
+            restoring  close    -
+            running    restore  -
+            running    run      -
+            running    suspend  suspended
+            running    close    -
+            suspended  restore  restoring
+            suspended  run      -
+            suspended  suspend  -
+            suspended  close    closed
+            closed     restore  -
+            closed     run      -
+            closed     suspend  -
+            closed     close    -
+        "#]]
         .assert_eq(&table);
     }
 }

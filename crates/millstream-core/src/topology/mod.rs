@@ -26,8 +26,8 @@ pub use describe::TopologyDescription;
 pub(crate) use internal_topics::changelog_topic;
 pub use partitions::{PartitionCountError, PartitionCounts, partition_counts};
 pub use subtopology::{
-    ChangelogTopic, OffsetReset, RepartitionTopic, SourceTopic, StoreSpec, Subtopology,
-    SubtopologyId, TaskId,
+    ChangelogTopic, OffsetReset, ParseTaskIdError, RepartitionTopic, SourceTopic, StoreSpec,
+    Subtopology, SubtopologyId, TaskId,
 };
 
 /// A built topology: immutable, cheap to clone, shared by all tasks.

@@ -32,6 +32,19 @@ pub struct TaskId {
     pub partition: PartitionId,
 }
 
+impl TaskId {
+    /// The task of this partition of this sub-topology.
+    pub fn new(subtopology: impl Into<SubtopologyId>, partition: impl Into<PartitionId>) -> Self {
+        Self { subtopology: subtopology.into(), partition: partition.into() }
+    }
+}
+
+impl From<i32> for SubtopologyId {
+    fn from(id: i32) -> Self {
+        Self(id)
+    }
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.subtopology, self.partition)
