@@ -208,3 +208,85 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], OffsetRowError> {
     *rest = tail;
     Ok(*head)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> OffsetRow {
+        OffsetRow {
+            cluster_id: "Some-cluster".into(),
+            topic_id: Some(TopicId(Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10))),
+            partition: PartitionId(2),
+            next_offset: Offset(258),
+            leader_epoch: Some(LeaderEpoch(7)),
+        }
+    }
+
+    fn log() -> LogIdentity {
+        LogIdentity {
+            cluster_id: row().cluster_id,
+            topic_id: row().topic_id,
+            partition: row().partition,
+            log_start: Offset(0),
+            log_end: Offset(1_000),
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_document() {
+        let mut expected = vec![1, 3, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 7];
+        expected.extend(1..=16);
+        expected.extend(b"Some-cluster");
+        assert_eq!(row().encode(), expected);
+        assert_eq!(OffsetRow::decode(&expected), Ok(row()));
+        let bare = OffsetRow { topic_id: None, leader_epoch: None, ..row() };
+        assert_eq!(OffsetRow::decode(&bare.encode()), Ok(bare));
+    }
+
+    #[test]
+    fn other_bytes_are_refused() {
+        let bytes = row().encode();
+        for cut in 0..34 {
+            let cut = bytes.get(..cut).unwrap();
+            assert_eq!(OffsetRow::decode(cut), Err(OffsetRowError::Malformed));
+        }
+        let broken = |at: usize, byte: u8| {
+            let mut bytes = bytes.clone();
+            bytes[at] = byte;
+            OffsetRow::decode(&bytes)
+        };
+        assert_eq!(broken(0, 2), Err(OffsetRowError::Version(2)));
+        for (at, byte) in [(1, 4), (2, 0x80), (6, 0x80), (40, 0xff)] {
+            assert_eq!(broken(at, byte), Err(OffsetRowError::Malformed), "{at}");
+        }
+    }
+
+    #[test]
+    fn only_a_row_of_this_log_is_resumed() {
+        let judge = |row: OffsetRow| OffsetRow::judge(Some(&row), &log());
+        let resume = OffsetVerdict::Resume;
+        let at = |offset| OffsetRow { next_offset: Offset(offset), ..row() };
+        assert_eq!(judge(row()), resume(Offset(258)));
+        assert_eq!(judge(at(0)), resume(Offset(0)));
+        assert_eq!(judge(at(1_000)), resume(Offset(1_000)));
+        let without_id = OffsetRow { topic_id: None, ..row() };
+        assert_eq!(judge(without_id), resume(Offset(258)), "Kafka before 2.8");
+
+        let wiped = |verdict: OffsetVerdict| match verdict {
+            OffsetVerdict::Wipe(reason) => reason.to_string(),
+            OffsetVerdict::Resume(offset) => panic!("resumed at {offset}"),
+        };
+        assert_eq!(wiped(OffsetRow::judge(None, &log())), "it has no offset row");
+        assert_eq!(wiped(judge(at(1_001))), "its offset 1001 lies outside the log (0 to 1000)");
+        let late = LogIdentity { log_start: Offset(300), ..log() };
+        let verdict = OffsetRow::judge(Some(&row()), &late);
+        assert!(wiped(verdict).contains("outside the log (300 to 1000)"));
+        let elsewhere = OffsetRow { cluster_id: "other".into(), ..row() };
+        assert_eq!(wiped(judge(elsewhere)), "it belongs to cluster other, not Some-cluster");
+        let recreated = OffsetRow { topic_id: Some(TopicId(Uuid::from_u128(1))), ..row() };
+        assert!(wiped(judge(recreated)).starts_with("it belongs to topic id 00000000-"));
+        let neighbour = OffsetRow { partition: PartitionId(3), ..row() };
+        assert_eq!(wiped(judge(neighbour)), "it belongs to partition 3, not 2");
+    }
+}
