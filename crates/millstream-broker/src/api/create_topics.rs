@@ -72,11 +72,8 @@ fn create(state: &mut State, topic: &CreatableTopic, dry: bool) -> Result<Plan, 
         set.insert(config.name.to_string(), value.to_owned());
     }
     let configs = TopicConfigs::new(set);
-    let replicas = if topic.assignments.is_empty() {
-        automatic(state, topic)?
-    } else {
-        manual(state, topic)?
-    };
+    let replicas =
+        if topic.assignments.is_empty() { automatic(state, topic)? } else { manual(state, topic)? };
     let plan = Plan {
         partitions: replicas.len(),
         replication_factor: replicas.first().map_or(0, Vec::len),

@@ -25,9 +25,7 @@ impl Api for DeleteGroupsRequest {
 }
 
 fn result(id: &m::GroupId, code: ErrorCode) -> DeletableGroupResult {
-    DeletableGroupResult::default()
-        .with_group_id(id.clone())
-        .with_error_code(code.code())
+    DeletableGroupResult::default().with_group_id(id.clone()).with_error_code(code.code())
 }
 
 fn delete(state: &mut State, call: &Call, id: &str) -> Result<(), ErrorCode> {

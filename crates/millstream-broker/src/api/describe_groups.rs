@@ -41,15 +41,11 @@ impl Api for DescribeGroupsRequest {
 }
 
 fn failed(id: &m::GroupId, code: ErrorCode) -> DescribedGroup {
-    DescribedGroup::default()
-        .with_group_id(id.clone())
-        .with_error_code(code.code())
+    DescribedGroup::default().with_group_id(id.clone()).with_error_code(code.code())
 }
 
 fn dead(id: &m::GroupId, version: i16) -> DescribedGroup {
-    let group = DescribedGroup::default()
-        .with_group_id(id.clone())
-        .with_group_state(text("Dead"));
+    let group = DescribedGroup::default().with_group_id(id.clone()).with_group_state(text("Dead"));
     if version < 6 {
         return group;
     }

@@ -41,9 +41,8 @@ impl Api for JoinGroupRequest {
             can_skip_assignment: call.version >= 9,
         };
         let is_new = self.member_id.is_empty();
-        let joined = state.with_group(&self.group_id, call.now, is_new, |group, cx| {
-            group.join(cx, request)
-        });
+        let joined =
+            state.with_group(&self.group_id, call.now, is_new, |group, cx| group.join(cx, request));
         match joined {
             None => Served::Now(self.refuse(call.version, ErrorCode::UnknownMemberId)),
             Some(None) => Served::Parked(Parked::Group, None),

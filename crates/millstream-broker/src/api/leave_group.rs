@@ -18,16 +18,13 @@ impl Api for LeaveGroupRequest {
             return Served::Now(self.refuse(call.version, code));
         }
         let mut leave = |request: &LeaveRequest| {
-            let left = state.with_group(&self.group_id, call.now, false, |group, cx| {
-                group.leave(cx, request)
-            });
+            let left = state
+                .with_group(&self.group_id, call.now, false, |group, cx| group.leave(cx, request));
             left.unwrap_or(Err(ErrorCode::UnknownMemberId))
         };
         if call.version < MANY {
-            let left = leave(&LeaveRequest {
-                member: self.member_id.as_str().into(),
-                instance: None,
-            });
+            let left =
+                leave(&LeaveRequest { member: self.member_id.as_str().into(), instance: None });
             let code = left.err().unwrap_or(ErrorCode::None);
             return Served::Now(LeaveGroupResponse::default().with_error_code(code.code()));
         }

@@ -28,9 +28,7 @@ impl Api for ListGroupsRequest {
             match call.version {
                 ..4 => listed,
                 4 => listed.with_group_state(text(group.state.name())),
-                _ => listed
-                    .with_group_state(text(group.state.name()))
-                    .with_group_type(text(TYPE)),
+                _ => listed.with_group_state(text(group.state.name())).with_group_type(text(TYPE)),
             }
         });
         Served::Now(ListGroupsResponse::default().with_groups(listed.collect()))

@@ -66,9 +66,8 @@ fn look_up(
     wanted: &ListOffsetsPartition,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
     let topic = state.topics.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let partition = topic
-        .partition(wanted.partition_index)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition =
+        topic.partition(wanted.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     partition.check_leader(call.node, wanted.current_leader_epoch)?;
     let log = &partition.log;
     let mut answer = failure(wanted.partition_index, ErrorCode::None);

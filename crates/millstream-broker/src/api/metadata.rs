@@ -104,9 +104,7 @@ fn one(
 }
 
 fn failed(name: &m::TopicName, code: ErrorCode) -> MetadataResponseTopic {
-    MetadataResponseTopic::default()
-        .with_error_code(code.code())
-        .with_name(Some(name.clone()))
+    MetadataResponseTopic::default().with_error_code(code.code()).with_name(Some(name.clone()))
 }
 
 fn describe(state: &State, topic: &Topic) -> MetadataResponseTopic {

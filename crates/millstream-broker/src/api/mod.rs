@@ -14,22 +14,34 @@ use crate::core::connection::{ConnectionId, Parked};
 use crate::core::frame::ResponseFrame;
 use crate::core::state::State;
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_topic_partitions;
 pub(crate) mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 
@@ -50,8 +62,6 @@ pub(crate) struct Call {
 pub(crate) enum Served<R> {
     /// The answer.
     Now(R),
-    /// The answer, encoded already.
-    Frame(ResponseFrame),
     /// No answer is wanted (`acks=0`).
     Silent,
     /// The connection is closed instead.
@@ -134,6 +144,18 @@ table! {
     InitProducerId => m::InitProducerIdRequest,
     DeleteGroups => m::DeleteGroupsRequest,
     OffsetDelete => m::OffsetDeleteRequest,
+    AlterConfigs => m::AlterConfigsRequest,
+    CreatePartitions => m::CreatePartitionsRequest,
+    DeleteRecords => m::DeleteRecordsRequest,
+    DeleteTopics => m::DeleteTopicsRequest,
+    DescribeCluster => m::DescribeClusterRequest,
+    DescribeConfigs => m::DescribeConfigsRequest,
+    DescribeLogDirs => m::DescribeLogDirsRequest,
+    DescribeTopicPartitions => m::DescribeTopicPartitionsRequest,
+    IncrementalAlterConfigs => m::IncrementalAlterConfigsRequest,
+    ListConfigResources => m::ListConfigResourcesRequest,
+    ListPartitionReassignments => m::ListPartitionReassignmentsRequest,
+    OffsetForLeaderEpoch => m::OffsetForLeaderEpochRequest,
 }
 
 /// The versions of an API that the broker serves; `None`: it does not serve it.
@@ -156,7 +178,6 @@ fn serve_one<R: Api>(
         Served::Now(response) => {
             Reply::Frame(encode::<R>(call.version, call.correlation_id, &response)?)
         }
-        Served::Frame(frame) => Reply::Frame(frame),
         Served::Silent => Reply::Silent,
         Served::Close => Reply::Close,
         Served::Parked(parked, until) => Reply::Parked(parked, until),

@@ -110,9 +110,7 @@ fn one_group(
             })
             .collect(),
     };
-    OffsetFetchResponseGroup::default()
-        .with_group_id(group.group_id.clone())
-        .with_topics(topics)
+    OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone()).with_topics(topics)
 }
 
 fn new_topic(

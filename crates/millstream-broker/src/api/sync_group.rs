@@ -26,9 +26,8 @@ impl Api for SyncGroupRequest {
                 .map(|given| (MemberId::from(given.member_id.as_str()), given.assignment.clone()))
                 .collect(),
         };
-        let synced = state.with_group(&self.group_id, call.now, false, |group, cx| {
-            group.sync(cx, request)
-        });
+        let synced =
+            state.with_group(&self.group_id, call.now, false, |group, cx| group.sync(cx, request));
         match synced {
             None => Served::Now(self.refuse(call.version, ErrorCode::UnknownMemberId)),
             Some(None) => Served::Parked(Parked::Group, None),

@@ -58,10 +58,7 @@ pub(crate) fn first_since(
     let checked = open(batch.to_bytes()).ok()?;
     let mut records = checked.records();
     let found = records.find(|record| record.timestamp >= time && record.offset >= from)?;
-    Some(FoundRecord {
-        offset: found.offset,
-        timestamp: found.timestamp,
-    })
+    Some(FoundRecord { offset: found.offset, timestamp: found.timestamp })
 }
 
 fn open(bytes: Bytes) -> Result<CheckedBatch, Refused> {
@@ -69,5 +66,6 @@ fn open(bytes: Bytes) -> Result<CheckedBatch, Refused> {
 }
 
 fn check(raw: RawBatch) -> Result<CheckedBatch, Refused> {
-    CheckedBatch::check(raw, &mut Decompressor::new(DECOMPRESSED_MAX)).map_err(|bad| refuse(bad.error))
+    CheckedBatch::check(raw, &mut Decompressor::new(DECOMPRESSED_MAX))
+        .map_err(|bad| refuse(bad.error))
 }

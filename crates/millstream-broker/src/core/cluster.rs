@@ -306,10 +306,7 @@ impl Cluster {
             self.state.add_topic(name.into(), replicas, super::configs::TopicConfigs::default());
             return Ok(());
         };
-        Err(ControlError::CreateTopic {
-            topic: name.to_owned(),
-            reason: reason.to_owned(),
-        })
+        Err(ControlError::CreateTopic { topic: name.to_owned(), reason: reason.to_owned() })
     }
 
     fn each_partition(&mut self, change: impl Fn(&mut Partition)) {
@@ -463,14 +460,16 @@ impl Cluster {
         self.close(id);
     }
 
-    fn park(&mut self, id: ConnectionId, head: RequestHead, parked: Parked, until: Option<Instant>) {
+    fn park(
+        &mut self,
+        id: ConnectionId,
+        head: RequestHead,
+        parked: Parked,
+        until: Option<Instant>,
+    ) {
         let timer = until.map(|at| self.state.timers.arm(at, Timer::Connection(id)));
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.pending = Some(Pending {
-                head,
-                parked,
-                timer,
-            });
+            connection.pending = Some(Pending { head, parked, timer });
         }
     }
 
@@ -488,12 +487,8 @@ impl Cluster {
             AfterReply::Send => self.output.push_back((id, Output::Frame(frame))),
             AfterReply::Disconnect => self.close(id),
             AfterReply::Drop => {
-                let head = RequestHead {
-                    api: ApiKey::ApiVersions,
-                    version: 0,
-                    correlation_id: 0,
-                    after,
-                };
+                let head =
+                    RequestHead { api: ApiKey::ApiVersions, version: 0, correlation_id: 0, after };
                 self.park(id, head, Parked::Forever, None);
             }
         }
@@ -548,11 +543,7 @@ impl Cluster {
         let Some(connection) = self.connections.get(&id) else {
             return;
         };
-        let Some(Pending {
-            parked: Parked::Fetch(plan),
-            ..
-        }) = &connection.pending
-        else {
+        let Some(Pending { parked: Parked::Fetch(plan), .. }) = &connection.pending else {
             return;
         };
         if plan.is_ready(&self.state) {

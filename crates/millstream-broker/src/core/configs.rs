@@ -14,8 +14,6 @@ use super::state::Refused;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Boolean,
-    /// Any text.
-    Text,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A comma-separated list; `None` admits any words.
@@ -37,11 +35,7 @@ pub(crate) struct TopicConfig {
 }
 
 const fn config(name: &'static str, default: &'static str, kind: Kind) -> TopicConfig {
-    TopicConfig {
-        name,
-        default,
-        kind,
-    }
+    TopicConfig { name, default, kind }
 }
 
 const FOREVER: &str = "9223372036854775807";
@@ -70,11 +64,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
     config("max.message.bytes", "1048588", Kind::Int(0)),
     config("message.timestamp.after.max.ms", "3600000", Kind::Long(0)),
     config("message.timestamp.before.max.ms", FOREVER, Kind::Long(0)),
-    config(
-        "message.timestamp.type",
-        "CreateTime",
-        Kind::OneOf(&["CreateTime", "LogAppendTime"]),
-    ),
+    config("message.timestamp.type", "CreateTime", Kind::OneOf(&["CreateTime", "LogAppendTime"])),
     config("min.cleanable.dirty.ratio", "0.5", Kind::Ratio),
     config("min.compaction.lag.ms", "0", Kind::Long(0)),
     config("min.insync.replicas", "1", Kind::Int(1)),
@@ -101,7 +91,7 @@ impl Kind {
     pub(crate) const fn code(self) -> i8 {
         match self {
             Self::Boolean => 1,
-            Self::Text | Self::OneOf(_) => 2,
+            Self::OneOf(_) => 2,
             Self::Int(_) => 3,
             Self::Long(_) => 5,
             Self::Ratio => 6,
@@ -117,7 +107,6 @@ impl Kind {
             Err(()) => Err(format!("Not a number of type {kind}")),
         };
         match self {
-            Self::Text => Ok(()),
             Self::Boolean if value.eq_ignore_ascii_case("true") => Ok(()),
             Self::Boolean if value.eq_ignore_ascii_case("false") => Ok(()),
             Self::Boolean => Err("Expected value to be either true or false".to_owned()),
@@ -131,14 +120,10 @@ impl Kind {
                     None => Ok(()),
                 }
             }
-            Self::Int(min) => number(
-                value.parse::<i32>().map(|n| n >= min).map_err(|_| ()),
-                "INT",
-            ),
-            Self::Long(min) => number(
-                value.parse::<i64>().map(|n| n >= min).map_err(|_| ()),
-                "LONG",
-            ),
+            Self::Int(min) => number(value.parse::<i32>().map(|n| n >= min).map_err(|_| ()), "INT"),
+            Self::Long(min) => {
+                number(value.parse::<i64>().map(|n| n >= min).map_err(|_| ()), "LONG")
+            }
             Self::Ratio => number(
                 value.parse::<f64>().map(|n| (0.0..=1.0).contains(&n)).map_err(|_| ()),
                 "DOUBLE",

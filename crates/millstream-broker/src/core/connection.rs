@@ -65,10 +65,6 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection to `node` on which nothing was sent yet.
     pub(crate) const fn new(node: BrokerId) -> Self {
-        Self {
-            node,
-            backlog: VecDeque::new(),
-            pending: None,
-        }
+        Self { node, backlog: VecDeque::new(), pending: None }
     }
 }

@@ -55,7 +55,6 @@ pub struct FaultBuilder(Fault);
 
 impl Fault {
     /// Begins a fault on requests of `api`.
-    #[expect(clippy::new_ret_no_self, reason = "a fault is complete only with its action")]
     pub const fn on(api: ApiKey) -> FaultBuilder {
         FaultBuilder(Self {
             api,

@@ -132,9 +132,7 @@ impl Log {
 
     /// The first batch that may hold a record of this time or a later one. Timestamps need not grow.
     pub(crate) fn batches_since(&self, time: Timestamp) -> impl Iterator<Item = &StoredBatch> {
-        self.batches
-            .iter()
-            .filter(move |batch| batch.max_timestamp >= time)
+        self.batches.iter().filter(move |batch| batch.max_timestamp >= time)
     }
 
     /// The earliest batch among those with the largest timestamp.
@@ -163,7 +161,8 @@ impl Log {
             return None;
         }
         let after = self.epochs.partition_point(|entry| entry.epoch <= epoch);
-        let end = self.epochs.get(after).map_or(self.end(), |next| next.start);
+        let next = self.epochs.get(after);
+        let end = next.map_or_else(|| self.end(), |next| next.start);
         match self.epochs[..after].last() {
             Some(found) => Some((found.epoch, end)),
             // An epoch older than all that are left: it ended where the log starts.
@@ -195,10 +194,7 @@ impl Log {
         for batch in self.batches.drain(kept..) {
             self.bytes -= batch.bytes.len() as u64;
         }
-        self.end = self
-            .batches
-            .last()
-            .map_or(self.start, |batch| batch.last_offset.0 + 1);
+        self.end = self.batches.last().map_or(self.start, |batch| batch.last_offset.0 + 1);
         let end = self.end();
         self.epochs.retain(|entry| entry.start < end);
         self.producers.truncate(end);

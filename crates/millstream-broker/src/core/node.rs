@@ -20,12 +20,8 @@ pub(crate) struct Nodes(BTreeMap<BrokerId, Node>);
 impl Nodes {
     /// Nodes with the ids 1 to `count`, all alive.
     pub(crate) fn new(count: i32) -> Self {
-        let node = |id| Node {
-            id: BrokerId(id),
-            host: "localhost".to_owned(),
-            port: 9092,
-            alive: true,
-        };
+        let node =
+            |id| Node { id: BrokerId(id), host: "localhost".to_owned(), port: 9092, alive: true };
         Self((1..=count).map(|id| (BrokerId(id), node(id))).collect())
     }
 

@@ -57,8 +57,7 @@ impl FetchedPartition {
             self.told_high_watermark = -1;
             return true;
         }
-        let news =
-            self.told_high_watermark != high_watermark || self.told_log_start != log_start;
+        let news = self.told_high_watermark != high_watermark || self.told_log_start != log_start;
         self.told_high_watermark = high_watermark;
         self.told_log_start = log_start;
         news
@@ -164,14 +163,9 @@ impl SessionCache {
         while self.sessions.len() >= limit {
             self.sessions.shift_remove_index(0);
         }
-        let by_topic_id = partitions
-            .first()
-            .is_some_and(|((topic, _), _)| matches!(topic, TopicRef::Id(_)));
-        let session = Session {
-            epoch: next_epoch(INITIAL_EPOCH),
-            by_topic_id,
-            partitions,
-        };
+        let by_topic_id =
+            partitions.first().is_some_and(|((topic, _), _)| matches!(topic, TopicRef::Id(_)));
+        let session = Session { epoch: next_epoch(INITIAL_EPOCH), by_topic_id, partitions };
         self.sessions.insert(id, session);
     }
 
@@ -188,11 +182,6 @@ impl SessionCache {
     /// The session of this id.
     pub(crate) fn get_mut(&mut self, id: i32) -> Option<&mut Session> {
         self.sessions.get_mut(&id)
-    }
-
-    /// Forgets all sessions: the node restarted.
-    pub(crate) fn clear(&mut self) {
-        self.sessions.clear();
     }
 }
 

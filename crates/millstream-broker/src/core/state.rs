@@ -28,10 +28,7 @@ pub(crate) struct Refused {
 
 impl Refused {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 }
 
@@ -111,16 +108,9 @@ impl State {
         configs: TopicConfigs,
     ) {
         let id = self.rng.uuid();
-        let partitions = replicas
-            .into_iter()
-            .map(|replicas| Partition::new(replicas, &self.nodes))
-            .collect();
-        self.topics.insert(Topic {
-            name,
-            id,
-            partitions,
-            configs,
-        });
+        let partitions =
+            replicas.into_iter().map(|replicas| Partition::new(replicas, &self.nodes)).collect();
+        self.topics.insert(Topic { name, id, partitions, configs });
     }
 
     /// Adds a topic with the cluster's defaults, as a metadata request may.

@@ -42,11 +42,7 @@ pub(crate) enum TopicRef {
 impl Partition {
     /// A partition led by the first of its replicas that is alive.
     pub(crate) fn new(replicas: Vec<BrokerId>, nodes: &Nodes) -> Self {
-        let isr: Vec<_> = replicas
-            .iter()
-            .copied()
-            .filter(|id| nodes.is_alive(*id))
-            .collect();
+        let isr: Vec<_> = replicas.iter().copied().filter(|id| nodes.is_alive(*id)).collect();
         Self {
             leader: isr.first().copied(),
             epoch: LeaderEpoch(0),
@@ -66,11 +62,7 @@ impl Partition {
         if epoch > self.epoch.0 {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
-        if self.leader == Some(node) {
-            Ok(())
-        } else {
-            Err(ErrorCode::NotLeaderOrFollower)
-        }
+        if self.leader == Some(node) { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 
     /// Takes note that a node died: another replica leads.
@@ -177,9 +169,9 @@ impl Topics {
     /// The topic that a request names, or the error that says it is not there.
     pub(crate) fn find(&self, topic: &TopicRef) -> Result<&Topic, ErrorCode> {
         match topic {
-            TopicRef::Name(name) => self
-                .get(name.as_str())
-                .ok_or(ErrorCode::UnknownTopicOrPartition),
+            TopicRef::Name(name) => {
+                self.get(name.as_str()).ok_or(ErrorCode::UnknownTopicOrPartition)
+            }
             TopicRef::Id(id) => self.by_id(*id).ok_or(ErrorCode::UnknownTopicId),
         }
     }
@@ -187,10 +179,9 @@ impl Topics {
     /// The topic that a request names, or the error that says it is not there.
     pub(crate) fn find_mut(&mut self, topic: &TopicRef) -> Result<&mut Topic, ErrorCode> {
         let (slot, missing) = match topic {
-            TopicRef::Name(name) => (
-                self.by_name.get(name.as_str()),
-                ErrorCode::UnknownTopicOrPartition,
-            ),
+            TopicRef::Name(name) => {
+                (self.by_name.get(name.as_str()), ErrorCode::UnknownTopicOrPartition)
+            }
             TopicRef::Id(id) => (self.by_id.get(id), ErrorCode::UnknownTopicId),
         };
         let slot = slot.and_then(|slot| self.slots.get_mut(*slot));
@@ -199,9 +190,7 @@ impl Topics {
 
     /// All topics by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Topic> {
-        self.by_name
-            .values()
-            .filter_map(|slot| self.slots.get(*slot)?.as_ref())
+        self.by_name.values().filter_map(|slot| self.slots.get(*slot)?.as_ref())
     }
 
     /// All topics in the order of creation.

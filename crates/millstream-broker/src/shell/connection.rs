@@ -84,9 +84,7 @@ impl Connection {
     fn read(&mut self) -> io::Result<bool> {
         for _ in 0..READS_IN_A_ROW {
             let missing = self.decoder.missing().ok().flatten().unwrap_or(0);
-            self.decoder
-                .buffer()
-                .reserve(missing.clamp(READ_SIZE, READ_AHEAD));
+            self.decoder.buffer().reserve(missing.clamp(READ_SIZE, READ_AHEAD));
             match self.stream.try_read_buf(self.decoder.buffer()) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}

@@ -46,11 +46,7 @@ pub(super) struct Taken {
 impl SharedHub {
     pub(super) fn new(cluster: Cluster) -> Self {
         Self {
-            hub: Mutex::new(Hub {
-                cluster,
-                outboxes: BTreeMap::new(),
-                armed: None,
-            }),
+            hub: Mutex::new(Hub { cluster, outboxes: BTreeMap::new(), armed: None }),
             rearm: Notify::new(),
         }
     }
@@ -72,11 +68,7 @@ impl SharedHub {
     pub(super) fn connect(&self, node: BrokerId, wake: Arc<Notify>) -> ConnectionId {
         let mut hub = self.lock();
         let id = hub.cluster.connect(node);
-        let outbox = Outbox {
-            chunks: VecDeque::new(),
-            closed: false,
-            wake,
-        };
+        let outbox = Outbox { chunks: VecDeque::new(), closed: false, wake };
         hub.outboxes.insert(id, outbox);
         self.pump(&mut hub);
         id
@@ -95,16 +87,10 @@ impl SharedHub {
         let mut hub = self.lock();
         let may_read = hub.cluster.backlog(id) < hub.cluster.config().limits.backlog;
         let Some(outbox) = hub.outboxes.get_mut(&id) else {
-            return Taken {
-                closed: true,
-                may_read: false,
-            };
+            return Taken { closed: true, may_read: false };
         };
         into.append(&mut outbox.chunks);
-        Taken {
-            closed: outbox.closed,
-            may_read,
-        }
+        Taken { closed: outbox.closed, may_read }
     }
 
     /// The deadline that the timer task arms.

@@ -35,7 +35,6 @@ pub struct Broker;
 
 impl Broker {
     /// A cluster in this process, reached over TCP.
-    #[must_use]
     pub fn in_process() -> BrokerBuilder {
         let config = ClusterConfig {
             // Clusters differ in their ids from run to run; who wants the same ids sets a seed.
@@ -67,7 +66,9 @@ pub enum StartError {
     #[error("a cluster of {0} nodes cannot be started; choose from 1 to 100")]
     Nodes(i32),
     /// A node cannot listen.
-    #[error("node {node} cannot listen on {address}: choose another address, or port 0 for a free one")]
+    #[error(
+        "node {node} cannot listen on {address}: choose another address, or port 0 for a free one"
+    )]
     Listen {
         /// The node.
         node: i32,
@@ -154,8 +155,5 @@ impl BrokerBuilder {
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
 }

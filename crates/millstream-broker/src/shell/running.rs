@@ -27,11 +27,7 @@ impl RunningCluster {
         addresses: BTreeMap<BrokerId, SocketAddr>,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
-        Self {
-            hub,
-            addresses,
-            commands,
-        }
+        Self { hub, addresses, commands }
     }
 
     /// The addresses of all nodes, as `bootstrap.servers` takes them.

@@ -50,11 +50,7 @@ pub(super) async fn run(
     };
     let timer = tokio::spawn(run_timer(Arc::clone(&server.hub)));
     let addresses = server.addresses.clone();
-    ready(Ok(RunningCluster::new(
-        Arc::clone(&server.hub),
-        addresses,
-        sender,
-    )));
+    ready(Ok(RunningCluster::new(Arc::clone(&server.hub), addresses, sender)));
     let mut stopped = None;
     while let Some(command) = commands.recv().await {
         match command {
@@ -98,11 +94,7 @@ async fn run_timer(hub: Arc<SharedHub>) {
 
 impl Server {
     async fn start(builder: BrokerBuilder) -> Result<Self, StartError> {
-        let BrokerBuilder {
-            config,
-            listen,
-            advertise,
-        } = builder;
+        let BrokerBuilder { config, listen, advertise } = builder;
         let limit = config.limits.request_bytes;
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = Timestamp(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
@@ -115,11 +107,8 @@ impl Server {
                 address.set_port(listen.port().saturating_add(index));
             }
             let listener = bind(address, seed.wrapping_add(u64::from(index))).await;
-            let listener = listener.map_err(|source| StartError::Listen {
-                node: node.0,
-                address,
-                source,
-            })?;
+            let listener =
+                listener.map_err(|source| StartError::Listen { node: node.0, address, source })?;
             let bound = listener.local_addr().unwrap_or(address);
             let host = advertise.clone().unwrap_or_else(|| bound.ip().to_string());
             // The node is one that the cluster just named.
@@ -161,11 +150,8 @@ impl Server {
             return Ok(());
         }
         let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| StartError::Listen {
-            node: node.0,
-            address,
-            source,
-        })?;
+        let listener =
+            listener.map_err(|source| StartError::Listen { node: node.0, address, source })?;
         self.accept(node, listener);
         Ok(())
     }

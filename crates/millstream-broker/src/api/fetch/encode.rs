@@ -23,11 +23,8 @@ pub(super) struct Head {
 /// Writes an answer with its length and header.
 pub(super) fn fetch_response(state: &State, head: &Head, reads: &[PartitionRead]) -> ResponseFrame {
     let version = head.version;
-    let mut writer = Writer {
-        out: FrameWriter::new(),
-        version,
-        flexible: ApiKey::Fetch.is_flexible(version),
-    };
+    let mut writer =
+        Writer { out: FrameWriter::new(), version, flexible: ApiKey::Fetch.is_flexible(version) };
     let mut corrupt = head.corrupt;
     writer.i32(head.correlation_id);
     writer.no_tags();
@@ -179,19 +176,12 @@ impl Writer {
         let mut leaders: Vec<BrokerId> = told.map(|(id, _): (BrokerId, LeaderEpoch)| id).collect();
         leaders.sort_unstable();
         leaders.dedup();
-        let nodes: Vec<_> = leaders
-            .into_iter()
-            .filter_map(|id| state.nodes.get(id))
-            .collect();
+        let nodes: Vec<_> = leaders.into_iter().filter_map(|id| state.nodes.get(id)).collect();
         if self.version < 16 || nodes.is_empty() {
             self.uvarint(0);
             return;
         }
-        let mut field = Self {
-            out: FrameWriter::new(),
-            version: self.version,
-            flexible: true,
-        };
+        let mut field = Self { out: FrameWriter::new(), version: self.version, flexible: true };
         field.count(nodes.len());
         for node in nodes {
             field.i32(node.id.0);

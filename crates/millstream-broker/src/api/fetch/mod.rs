@@ -12,7 +12,6 @@ mod read;
 use std::time::Duration;
 
 use millstream_protocol::ErrorCode;
-use millstream_protocol::messages as m;
 use millstream_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use millstream_protocol::messages::{FetchRequest, FetchResponse};
 use millstream_types::BrokerId;
@@ -154,9 +153,7 @@ impl FetchPlan {
 
     /// Has `connection` woken when a partition of this fetch gets records or another leader.
     pub(crate) fn watch(&self, state: &mut State, connection: ConnectionId) {
-        let State {
-            topics, sessions, ..
-        } = state;
+        let State { topics, sessions, .. } = state;
         let partitions = match &self.context {
             FetchContext::Sessionless(partitions) | FetchContext::Full(partitions) => {
                 Some(partitions)
@@ -256,9 +253,4 @@ impl FetchPlan {
             }
         }
     }
-}
-
-/// The broker id of a message.
-fn broker_id(id: BrokerId) -> m::BrokerId {
-    m::BrokerId(id.0)
 }

@@ -47,9 +47,7 @@ impl PartitionRead {
 
 fn find<'a>(state: &'a State, topic: &TopicRef, index: i32) -> Result<&'a Partition, ErrorCode> {
     let topic = state.topics.find(topic)?;
-    topic
-        .partition(index)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)
+    topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
 fn check_offset(partition: &Partition, fetched: &FetchedPartition) -> Result<(), ErrorCode> {
@@ -132,10 +130,7 @@ fn read_one(
     let known = partition.leader.map(|leader| (leader, partition.epoch));
     if let Err(code) = partition.check_leader(node, fetched.leader_epoch) {
         let mut read = PartitionRead::failed(key.clone(), code);
-        let tells = matches!(
-            code,
-            ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch
-        );
+        let tells = matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
         read.leader = known.filter(|_| tells);
         return read;
     }

@@ -104,10 +104,8 @@ impl Group {
         request: JoinRequest,
     ) -> Result<Option<JoinGroupResponse>, ErrorCode> {
         let id = request.member.clone();
-        let same = self
-            .members
-            .get(&id)
-            .is_some_and(|member| member.protocols == request.protocols);
+        let same =
+            self.members.get(&id).is_some_and(|member| member.protocols == request.protocols);
         match self.state {
             GroupState::Empty => Err(ErrorCode::UnknownMemberId),
             GroupState::PreparingRebalance => {

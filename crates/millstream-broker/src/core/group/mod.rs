@@ -51,12 +51,8 @@ pub(crate) enum GroupState {
 impl GroupState {
     /// All states.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 4] = [
-        Self::Empty,
-        Self::PreparingRebalance,
-        Self::CompletingRebalance,
-        Self::Stable,
-    ];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Empty, Self::PreparingRebalance, Self::CompletingRebalance, Self::Stable];
 
     /// Whether a group may go from this state to `next`.
     pub(crate) const fn may_become(self, next: Self) -> bool {

@@ -29,10 +29,7 @@ impl Group {
         self.become_state(GroupState::PreparingRebalance);
         let timeout = self.rebalance_timeout();
         if !is_first {
-            self.rebalance = Some(Rebalance {
-                deadline: cx.now + timeout,
-                initial: None,
-            });
+            self.rebalance = Some(Rebalance { deadline: cx.now + timeout, initial: None });
             return self.complete_if_all_joined(cx);
         }
         self.newcomer = false;
@@ -99,10 +96,8 @@ impl Group {
         }
         if !self.members.is_empty() && !self.elect_leader() {
             // Only static members that have not come back: wait for one that can lead.
-            self.rebalance = Some(Rebalance {
-                deadline: cx.now + self.rebalance_timeout(),
-                initial: None,
-            });
+            self.rebalance =
+                Some(Rebalance { deadline: cx.now + self.rebalance_timeout(), initial: None });
             return;
         }
         self.generation += 1;
