@@ -2,6 +2,8 @@
 //!
 //! A failing case is shrunk and printed whole by proptest.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use bytes::Bytes;
 use millstream_protocol::batch::{
     AppendError, BATCH_OVERHEAD, BatchBuilder, BatchError, CheckedBatch, HeaderView, RawBatch,

@@ -1,5 +1,7 @@
 //! Record batches of Kafka's own encoder: read as Kafka reads them, written byte for byte as it does.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod reading;
 
 use std::fs;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use millstream_types::Offset;
 use thiserror::Error;
 
-use super::header::{ATTRIBUTES_AT, BATCH_OVERHEAD, checksum};
+use super::header::BATCH_OVERHEAD;
 use super::records::{Layout, RawRecord};
 use super::{
     BatchError, BatchHeader, BufferPool, ControlRecord, Cursor, RawBatch, RecordDefect, RecordView,
@@ -62,6 +62,7 @@ impl Drop for OpenedBuffer {
 }
 
 impl Body {
+    #[inline]
     fn records(&self) -> &[u8] {
         match self {
             Self::Fetched(bytes, start) => &bytes[*start..],
@@ -86,17 +87,10 @@ impl CheckedBatch {
     /// # Errors
     /// What is wrong with the batch, along with the records before that.
     pub fn check(raw: RawBatch, decompressor: &mut Decompressor) -> Result<Self, CheckError> {
+        raw.verify_crc()?;
         let (header, bytes) = raw.into_parts();
         if header.magic < 2 {
             return check_legacy(header, bytes, decompressor);
-        }
-        let computed = checksum(&bytes[ATTRIBUTES_AT..]);
-        if computed != header.crc {
-            return Err(CheckError::from(BatchError::Crc {
-                base_offset: header.base_offset.0,
-                stored: header.crc,
-                computed,
-            }));
         }
         open_trusted(header, bytes, decompressor)
     }
@@ -133,15 +127,24 @@ impl CheckedBatch {
     }
 
     /// The records, in order.
+    #[inline]
     #[must_use]
     pub fn records(&self) -> Records<'_> {
         Records::trusted(self.body.records(), self.count, self.layout)
     }
 
+    /// The records from `cursor` on, as for a reader that seeks into the batch.
+    #[inline]
+    #[must_use]
+    pub fn records_from(&self, cursor: Cursor) -> Records<'_> {
+        self.records().starting_at(cursor)
+    }
+
     /// The record at `cursor`, which moves behind it: for a reader that keeps the batch but no
     /// borrow of it. The cursor belongs to this batch alone.
+    #[inline]
     pub fn next_record(&self, cursor: &mut Cursor) -> Option<RecordView<'_>> {
-        let mut records = self.records().starting_at(*cursor);
+        let mut records = self.records_from(*cursor);
         let record = records.next();
         *cursor = records.cursor();
         record
@@ -239,18 +242,13 @@ fn check_record(bytes: &[u8], at: &mut usize) -> Result<i32, RecordDefect> {
     Ok(record.offset_delta)
 }
 
-/// Opens a message of format 0 or 1: alone, or with the set that is compressed in it.
+/// Opens a message of format 0 or 1 whose checksum holds: alone, or with the set that is compressed in it.
 fn check_legacy(
     header: BatchHeader,
     bytes: Bytes,
     decompressor: &mut Decompressor,
 ) -> Result<CheckedBatch, CheckError> {
     let base_offset = header.base_offset.0;
-    legacy::check_crc(&bytes).map_err(|(stored, computed)| BatchError::Crc {
-        base_offset,
-        stored,
-        computed,
-    })?;
     let (body, set) = match codec(&header)? {
         Compression::None => (Body::Fetched(bytes, 0), legacy::single()),
         codec => {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::ErrorClass;
 use crate::compression::CompressionError;
 
 /// Why a batch could not be read.
@@ -77,6 +78,19 @@ pub enum BatchError {
         /// What is wrong with it.
         defect: RecordDefect,
     },
+}
+
+impl BatchError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            // As `CorruptRecordException`: it may have happened on the way.
+            Self::Crc { .. } => ErrorClass::Retriable,
+            Self::Compression { source, .. } => source.class(),
+            _ => ErrorClass::Fatal,
+        }
+    }
 }
 
 /// What is wrong with a record.

@@ -191,7 +191,8 @@ pub const fn next_sequence(sequence: i32, count: i32) -> i32 {
     ((sequence as i64 + count as i64) & i32::MAX as i64) as i32
 }
 
-/// A whole format 2 batch whose header may be changed: what a broker does when it appends one.
+/// A whole format 2 batch whose header may be changed: what a broker does when it appends one, and
+/// a producer when it sends one again under another epoch.
 #[derive(Debug)]
 pub struct BatchMut<'a> {
     bytes: &'a mut [u8],

@@ -46,7 +46,7 @@ impl<'a> Message<'a> {
 }
 
 /// Reads the message at `*at` and moves `*at` behind it; `None` where its fields do not fit it.
-/// The checksum is left alone: see [`check_crc`].
+/// The checksum is left alone: see [`checksum`].
 pub(super) fn read_message<'a>(set: &'a [u8], at: &mut usize) -> Option<Message<'a>> {
     let message = set.get(*at..)?;
     let length = message.get(..LOG_OVERHEAD).map(|head| i32_at(head, 8))?;
@@ -107,12 +107,11 @@ pub(super) fn header(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     })
 }
 
-/// Proves the checksum of the message that fills `bytes`; gives what stands there and what should.
-pub(super) fn check_crc(bytes: &[u8]) -> Result<(), (u32, u32)> {
-    let stored = i32_at(bytes, CRC_AT) as u32;
+/// CRC-32 (IEEE) of the message that fills `bytes`, over all that its field covers.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(&bytes[MAGIC_AT..]);
-    if crc.sum() == stored { Ok(()) } else { Err((stored, crc.sum())) }
+    crc.sum()
 }
 
 /// What a message set decompressed from `header`'s message was found to be.
@@ -144,7 +143,9 @@ pub(super) fn check_set(header: &BatchHeader, set: &[u8]) -> Result<CheckedSet, 
         let defect =
             |defect| BatchError::Record { base_offset: header.base_offset.0, index: count, defect };
         let message = read_message(set, &mut at).ok_or_else(|| defect(RecordDefect::Field))?;
-        check_crc(&set[start..at]).map_err(|_| defect(RecordDefect::Crc))?;
+        if checksum(&set[start..at]) != i32_at(&set[start..], CRC_AT) as u32 {
+            return Err(defect(RecordDefect::Crc));
+        }
         // `AbstractLegacyRecordBatch.DeepRecordsIterator` refuses both.
         let nested = message.attributes().compression() != Ok(Compression::None);
         if message.magic != header.magic || nested {

@@ -26,3 +26,6 @@ pub use pool::BufferPool;
 pub use raw::{RawBatch, RawBatches, TruncatedBatch};
 pub use records::{Cursor, HeaderView, HeaderViews, RecordView, Records};
 pub use sealed::SealedBatch;
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::header::{LOG_OVERHEAD, MAGIC_AT, i32_at, i64_at};
+use super::header::{ATTRIBUTES_AT, LOG_OVERHEAD, MAGIC_AT, checksum, i32_at, i64_at};
 use super::{BatchError, BatchHeader, legacy};
 
 /// A batch that was split off but not checked: its header can be read, its records cannot.
@@ -48,6 +48,45 @@ impl RawBatch {
     #[must_use]
     pub fn into_parts(self) -> (BatchHeader, Bytes) {
         (self.header, self.bytes)
+    }
+
+    /// Proves the checksum and what the header says of itself, without opening the records: what a
+    /// broker asks of a produced batch (`LogValidator.validateBatch`).
+    ///
+    /// # Errors
+    /// When the checksum does not match, or the numbers of the header contradict each other or are
+    /// not those of a batch that a producer writes.
+    pub fn verify(&self) -> Result<(), BatchError> {
+        let header = &self.header;
+        let invalid = |what| BatchError::Header { base_offset: header.base_offset.0, what };
+        self.verify_crc()?;
+        if header.attributes.compression().is_err() {
+            return Err(invalid("its codec is unknown"));
+        }
+        if header.record_count < 1 || header.last_offset_delta != header.record_count - 1 {
+            return Err(invalid("its record count and its last offset do not agree"));
+        }
+        let has_producer = header.producer_id.0 >= 0;
+        let control = header.attributes.is_control();
+        if has_producer && header.base_sequence < 0 && !control {
+            return Err(invalid("it has a producer id and no sequence number"));
+        }
+        if header.attributes.is_transactional() && !has_producer {
+            return Err(invalid("it belongs to a transaction and has no producer id"));
+        }
+        Ok(())
+    }
+
+    /// Proves the checksum alone.
+    pub(super) fn verify_crc(&self) -> Result<(), BatchError> {
+        let (stored, computed) = match self.header.magic {
+            0 | 1 => (self.header.crc, legacy::checksum(&self.bytes)),
+            _ => (self.header.crc, checksum(&self.bytes[ATTRIBUTES_AT..])),
+        };
+        if stored == computed {
+            return Ok(());
+        }
+        Err(BatchError::Crc { base_offset: self.header.base_offset.0, stored, computed })
     }
 
     fn whole(bytes: Bytes) -> Result<Self, BatchError> {

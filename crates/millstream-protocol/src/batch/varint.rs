@@ -3,8 +3,12 @@
 /// The number of bytes that an unsigned varint of this value takes.
 #[inline]
 const fn unsigned_size(value: u64) -> usize {
+    // Nearly all numbers in a record take one byte.
+    if value < 0x80 {
+        return 1;
+    }
     // One byte for each started group of seven bits: (bits * 9 + 64) / 64 for 1..=64 bits.
-    ((64 - (value | 1).leading_zeros() as usize) * 9 + 64) / 64
+    ((64 - value.leading_zeros() as usize) * 9 + 64) / 64
 }
 
 #[inline]
@@ -25,8 +29,21 @@ pub(super) const fn size(value: i64) -> usize {
 
 /// Writes `value` at `at` and returns the position behind it.
 #[inline]
-pub(super) fn write(out: &mut [u8], mut at: usize, value: i64) -> usize {
-    let mut rest = zigzag(value);
+pub(super) fn write(out: &mut [u8], at: usize, value: i64) -> usize {
+    let value = zigzag(value);
+    if value < 0x80 {
+        out[at] = value as u8;
+        return at + 1;
+    }
+    if value < 0x4000 {
+        let bytes = [value as u8 | 0x80, (value >> 7) as u8];
+        out[at..at + 2].copy_from_slice(&bytes);
+        return at + 2;
+    }
+    write_long(out, at, value)
+}
+
+fn write_long(out: &mut [u8], mut at: usize, mut rest: u64) -> usize {
     while rest >= 0x80 {
         out[at] = rest as u8 | 0x80;
         rest >>= 7;
@@ -40,18 +57,23 @@ pub(super) fn write(out: &mut [u8], mut at: usize, value: i64) -> usize {
 /// number has more than ten bytes.
 #[inline]
 pub(super) fn read(bytes: &[u8], at: &mut usize) -> Option<i64> {
-    let first = *bytes.get(*at)?;
-    if first < 0x80 {
-        *at += 1;
-        return Some(unzigzag(u64::from(first)));
+    match bytes.get(*at..)? {
+        [first, ..] if *first < 0x80 => {
+            *at += 1;
+            Some(unzigzag(u64::from(*first)))
+        }
+        [first, second, ..] if *second < 0x80 => {
+            *at += 2;
+            Some(unzigzag(u64::from(*first & 0x7f) | u64::from(*second) << 7))
+        }
+        _ => read_long(bytes, at),
     }
-    read_long(bytes, at, first)
 }
 
-fn read_long(bytes: &[u8], at: &mut usize, first: u8) -> Option<i64> {
-    let mut value = u64::from(first & 0x7f);
-    let mut position = *at + 1;
-    for shift in (7..70).step_by(7) {
+fn read_long(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let mut value = 0;
+    let mut position = *at;
+    for shift in (0..70).step_by(7) {
         let byte = *bytes.get(position)?;
         position += 1;
         // The tenth byte holds the top bit alone; Java drops what does not fit, as the shift does.
@@ -67,13 +89,22 @@ fn read_long(bytes: &[u8], at: &mut usize, first: u8) -> Option<i64> {
 /// Reads a varint of at most five bytes; see [`read`].
 #[inline]
 pub(super) fn read_int(bytes: &[u8], at: &mut usize) -> Option<i32> {
-    let first = *bytes.get(*at)?;
-    if first < 0x80 {
-        *at += 1;
-        return Some(unzigzag(u64::from(first)) as i32);
+    match bytes.get(*at..)? {
+        [first, ..] if *first < 0x80 => {
+            *at += 1;
+            Some(unzigzag(u64::from(*first)) as i32)
+        }
+        [first, second, ..] if *second < 0x80 => {
+            *at += 2;
+            Some(unzigzag(u64::from(*first & 0x7f) | u64::from(*second) << 7) as i32)
+        }
+        _ => read_long_int(bytes, at),
     }
+}
+
+fn read_long_int(bytes: &[u8], at: &mut usize) -> Option<i32> {
     let start = *at;
-    let value = read_long(bytes, at, first)?;
+    let value = read_long(bytes, at)?;
     // A fifth byte may set bits past the 32nd in no number that an encoder writes.
     match i32::try_from(value) {
         Ok(value) if *at - start <= 5 => Some(value),

@@ -15,6 +15,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::ErrorClass;
 use crate::batch::BufferPool;
 
 pub use output::Opened;
@@ -129,6 +130,19 @@ pub enum CompressionError {
     },
 }
 
+impl CompressionError {
+    /// What a caller can do about it.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::UnknownName(_)
+            | Self::UnsupportedLevel { .. }
+            | Self::DecompressionBomb { .. } => ErrorClass::InvalidConfiguration,
+            Self::Malformed { .. } | Self::Encoder { .. } => ErrorClass::Fatal,
+        }
+    }
+}
+
 /// Compresses batches with one codec, and keeps its context from one to the next.
 #[derive(Debug)]
 pub struct Compressor {
@@ -138,10 +152,10 @@ pub struct Compressor {
 #[derive(Debug)]
 enum Encoder {
     None,
-    Gzip(gzip::Encoder),
-    Snappy(snappy::Encoder),
+    Gzip(Box<gzip::Encoder>),
+    Snappy(Box<snappy::Encoder>),
     Lz4(lz4::Encoder),
-    Zstd(zstd::Encoder),
+    Zstd(Box<zstd::Encoder>),
 }
 
 impl Compressor {
@@ -150,10 +164,10 @@ impl Compressor {
     pub fn new(codec: Compression) -> Self {
         let encoder = match codec {
             Compression::None => Encoder::None,
-            Compression::Gzip => Encoder::Gzip(gzip::Encoder::default()),
-            Compression::Snappy => Encoder::Snappy(snappy::Encoder::default()),
+            Compression::Gzip => Encoder::Gzip(Box::default()),
+            Compression::Snappy => Encoder::Snappy(Box::default()),
             Compression::Lz4 => Encoder::Lz4(lz4::Encoder::default()),
-            Compression::Zstd => Encoder::Zstd(zstd::Encoder::default()),
+            Compression::Zstd => Encoder::Zstd(Box::default()),
         };
         Self { encoder }
     }
@@ -168,10 +182,14 @@ impl Compressor {
             |supported| CompressionError::UnsupportedLevel { codec, level, supported };
         let encoder = match codec {
             Compression::None => return Err(unsupported("no level")),
-            Compression::Gzip => gzip::Encoder::with_level(level).map(Encoder::Gzip),
+            Compression::Gzip => {
+                gzip::Encoder::with_level(level).map(|it| Encoder::Gzip(Box::new(it)))
+            }
             Compression::Snappy => return Err(unsupported("no level")),
             Compression::Lz4 => lz4::Encoder::with_level(level).map(Encoder::Lz4),
-            Compression::Zstd => zstd::Encoder::with_level(level).map(Encoder::Zstd),
+            Compression::Zstd => {
+                zstd::Encoder::with_level(level).map(|it| Encoder::Zstd(Box::new(it)))
+            }
         };
         Ok(Self { encoder: encoder.map_err(unsupported)? })
     }
