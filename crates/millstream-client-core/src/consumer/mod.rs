@@ -1,50 +1,38 @@
-//! The consumer machine.
+//! The consumer: what is assigned, fetched, handed out and committed.
+//!
+//! [`ConsumerMachine`] is the engine's side and does all that takes time; [`ConsumerShared`] is the
+//! application's side, whose verbs act at once on the table that both share. Records wait in that
+//! table as they were fetched and are checked when they are handed out, on the application's
+//! thread. Between the two hops a batch, never a record.
 
-use std::time::Instant;
+mod budget;
+mod command;
+mod commits;
+mod config;
+mod delivery;
+mod error;
+mod fetcher;
+mod intake;
+mod lookup;
+mod machine;
+mod membership;
+mod notice;
+mod partition;
+mod shared;
+mod table;
+mod topics;
 
-use crate::cx::{CommandId, Cx};
-use crate::outbox::{RequestFailure, RequestId, Response};
+pub use command::{ConsumerCommand, ConsumerCompletion, ConsumerEvent, OffsetSpec, OffsetToCommit};
+pub use config::{
+    AssignorSpec, BuiltinAssignor, ConsumerConfig, GroupConfig, IsolationLevel, OffsetReset,
+};
+pub use delivery::{Batch, BatchRecords, ConsumerRecord};
+pub use error::{CommitError, ConsumerError, FetchError};
+pub use intake::Wants;
+pub use machine::ConsumerMachine;
+pub use notice::{Assigned, Next, Revocation};
+pub use partition::{Position, ResetCause, Stamp};
+pub use shared::ConsumerShared;
 
-/// A call of a consumer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConsumerCommand {}
-
-/// What a call of a consumer returns.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConsumerCompletion {}
-
-/// What the consumer machine tells unasked.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConsumerEvent {}
-
-/// Fetches and keeps the group membership of one consumer.
-#[derive(Debug)]
-pub struct ConsumerMachine {}
-
-impl ConsumerMachine {
-    /// The application called.
-    pub fn handle_command(&mut self, _id: CommandId, command: ConsumerCommand, _cx: &mut Cx<'_>) {
-        match command {}
-    }
-
-    /// A request of this machine is answered, or never will be.
-    pub fn handle_response(
-        &mut self,
-        _id: RequestId,
-        _result: Result<Response, RequestFailure>,
-        _cx: &mut Cx<'_>,
-    ) {
-    }
-
-    /// Does what is due.
-    pub fn poll(&mut self, _cx: &mut Cx<'_>) {}
-
-    /// When `poll` must be called though nothing happened.
-    #[must_use]
-    pub fn next_timeout(&self) -> Option<Instant> {
-        None
-    }
-}
+#[cfg(test)]
+mod tests;

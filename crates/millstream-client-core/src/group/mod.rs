@@ -1,6 +1,7 @@
 //! Group membership: what members tell each other, assignors, and the classic protocol's state machine.
 
 mod assignor;
+pub mod classic;
 
 pub mod protocol;
 

@@ -1,0 +1,549 @@
+//! Looking positions up: committed offsets, offsets by place or time, and whether the log still holds what was read.
+//!
+//! Serves the partitions that need a position before they can be fetched, and calls of the
+//! application that ask for offsets.
+
+mod answers;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use millstream_protocol::ErrorCode;
+use millstream_protocol::messages::{
+    ListOffsetsResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+};
+use millstream_types::{BrokerId, Offset, OffsetAndMetadata, TopicPartition};
+
+use self::answers::Answers;
+use self::requests::Sought;
+use super::command::{ConsumerCompletion, OffsetSpec};
+use super::error::{ConsumerError, FetchError};
+use super::notice::Next;
+use super::partition::{Phase, Position, Reset, ResetCause, Stamp};
+use super::shared::ConsumerShared;
+use super::table::Table;
+use crate::backoff::{Backoff, Rng};
+use crate::cx::{CommandId, Cx};
+use crate::outbox::{RequestFailure, RequestId, Response};
+use crate::timer::{earliest, is_due};
+
+/// Looks positions up.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    backoff: Backoff,
+    rng: Rng,
+    sent: BTreeMap<RequestId, Sent>,
+    calls: BTreeMap<CommandId, Call>,
+    timeout: Option<Instant>,
+}
+
+/// A request on its way and what it is for.
+#[derive(Debug)]
+struct Sent {
+    what: What,
+    /// The call it belongs to; `None`: partitions of the table.
+    call: Option<CommandId>,
+    partitions: BTreeMap<TopicPartition, Asked>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Committed,
+    Offsets,
+    Epochs,
+}
+
+/// What a partition was when it was asked about.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    stamp: Stamp,
+    version: u64,
+}
+
+/// A call of the application.
+#[derive(Debug)]
+struct Call {
+    what: CallKind,
+    started: Instant,
+    timeout: Duration,
+    in_flight: usize,
+    failures: u32,
+    not_before: Option<Instant>,
+    last_error: String,
+}
+
+#[derive(Debug)]
+enum CallKind {
+    Committed { left: Vec<TopicPartition>, found: BTreeMap<TopicPartition, OffsetAndMetadata> },
+    Offsets { left: BTreeMap<TopicPartition, OffsetSpec>, found: BTreeMap<TopicPartition, Offset> },
+}
+
+impl Lookups {
+    pub(super) const fn new(backoff: Backoff, rng: Rng) -> Self {
+        Self { backoff, rng, sent: BTreeMap::new(), calls: BTreeMap::new(), timeout: None }
+    }
+
+    pub(super) const fn next_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
+    /// Whether the answer to this request is ours.
+    pub(super) fn owns(&self, id: RequestId) -> bool {
+        self.sent.contains_key(&id)
+    }
+
+    /// The application asks what is committed.
+    pub(super) fn committed(
+        &mut self,
+        id: CommandId,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+        cx: &Cx<'_>,
+    ) {
+        let what = CallKind::Committed { left: partitions, found: BTreeMap::new() };
+        self.calls.insert(id, Call::new(what, timeout, cx.now));
+    }
+
+    /// The application asks for offsets by place or time.
+    pub(super) fn offsets(
+        &mut self,
+        id: CommandId,
+        partitions: BTreeMap<TopicPartition, OffsetSpec>,
+        timeout: Duration,
+        cx: &Cx<'_>,
+    ) {
+        let what = CallKind::Offsets { left: partitions, found: BTreeMap::new() };
+        self.calls.insert(id, Call::new(what, timeout, cx.now));
+    }
+
+    /// Asks what is due, and ends calls that are over.
+    pub(super) fn poll(&mut self, shared: &ConsumerShared, cx: &mut Cx<'_>) {
+        self.timeout = None;
+        self.poll_table(shared, cx);
+        let ids: Vec<_> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.poll_call(shared, id, cx);
+        }
+    }
+
+    /// Asks about the partitions that need a position.
+    fn poll_table(&mut self, shared: &ConsumerShared, cx: &mut Cx<'_>) {
+        let mut committed = BTreeMap::new();
+        let mut offsets: BTreeMap<BrokerId, Vec<(TopicPartition, OffsetSpec)>> = BTreeMap::new();
+        let mut epochs: BTreeMap<BrokerId, Vec<(TopicPartition, Position)>> = BTreeMap::new();
+        let mut asked = BTreeMap::new();
+        {
+            let mut table = shared.table();
+            let Table { unsettled, partitions, .. } = &mut *table;
+            for tp in &*unsettled {
+                let Some(partition) = partitions.get_mut(tp) else { continue };
+                if partition.asked {
+                    continue;
+                }
+                if partition.not_before.is_some() && !is_due(partition.not_before, cx.now) {
+                    self.timeout = earliest(self.timeout, partition.not_before);
+                    continue;
+                }
+                let was = Asked { stamp: partition.stamp, version: partition.version };
+                if partition.phase == Phase::NeedsCommitted {
+                    partition.asked = true;
+                    committed.insert(tp.clone(), was);
+                    continue;
+                }
+                cx.metadata.request_topic(&tp.topic, cx.now);
+                let Some(leader) = cx.metadata.leader(tp) else {
+                    if cx.metadata.topic(tp.topic.as_str()).is_some() {
+                        cx.metadata.request_update();
+                    }
+                    continue;
+                };
+                partition.asked = true;
+                asked.insert(tp.clone(), was);
+                match (partition.phase, partition.fetch_from) {
+                    (Phase::NeedsReset(reset), _) => {
+                        offsets.entry(leader.broker).or_default().push((tp.clone(), reset.spec));
+                    }
+                    (Phase::NeedsValidation, Some(from)) => {
+                        epochs.entry(leader.broker).or_default().push((tp.clone(), from));
+                    }
+                    _ => partition.asked = false,
+                }
+            }
+        }
+        if !committed.is_empty() {
+            let partitions: Vec<_> = committed.keys().cloned().collect();
+            if let Some(id) = requests::committed(shared, &partitions, cx) {
+                self.sent
+                    .insert(id, Sent { what: What::Committed, call: None, partitions: committed });
+            }
+        }
+        for (broker, list) in offsets {
+            let partitions = pick(&asked, list.iter().map(|(tp, _)| tp));
+            let id = requests::offsets(shared, broker, &list, cx);
+            self.sent.insert(id, Sent { what: What::Offsets, call: None, partitions });
+        }
+        for (broker, list) in epochs {
+            let partitions = pick(&asked, list.iter().map(|(tp, _)| tp));
+            let id = requests::epochs(broker, &list, cx);
+            self.sent.insert(id, Sent { what: What::Epochs, call: None, partitions });
+        }
+    }
+
+    fn poll_call(&mut self, shared: &ConsumerShared, id: CommandId, cx: &mut Cx<'_>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let deadline = call.started + call.timeout;
+        if call.in_flight == 0 && call.is_complete() {
+            if let Some(call) = self.calls.remove(&id) {
+                cx.complete(id, call.complete());
+            }
+            return;
+        }
+        if deadline <= cx.now {
+            if let Some(call) = self.calls.remove(&id) {
+                let error = call.timed_out();
+                cx.complete(id, call.fail(error));
+            }
+            return;
+        }
+        self.timeout = earliest(self.timeout, Some(deadline));
+        if call.in_flight > 0 {
+            return;
+        }
+        if call.not_before.is_some() && !is_due(call.not_before, cx.now) {
+            self.timeout = earliest(self.timeout, call.not_before);
+            return;
+        }
+        let mut sent = Vec::new();
+        match &call.what {
+            CallKind::Committed { left, .. } => match requests::committed(shared, left, cx) {
+                Some(request) => sent.push((request, What::Committed)),
+                None => {
+                    if let Some(call) = self.calls.remove(&id) {
+                        cx.complete(id, call.fail(ConsumerError::NoGroup));
+                    }
+                    return;
+                }
+            },
+            CallKind::Offsets { left, .. } => {
+                for (broker, list) in requests::by_leader(left, cx) {
+                    sent.push((requests::offsets(shared, broker, &list, cx), What::Offsets));
+                }
+            }
+        }
+        call.in_flight = sent.len();
+        if sent.is_empty() {
+            "no leader is known".clone_into(&mut call.last_error);
+            call.failures += 1;
+            call.not_before = Some(cx.now + self.backoff.after(call.failures, &mut self.rng));
+            self.timeout = earliest(self.timeout, call.not_before);
+        }
+        for (request, what) in sent {
+            let partitions = BTreeMap::new();
+            self.sent.insert(request, Sent { what, call: Some(id), partitions });
+        }
+    }
+
+    /// A request is answered, or never will be.
+    pub(super) fn handle_response(
+        &mut self,
+        shared: &ConsumerShared,
+        id: RequestId,
+        result: Result<Response, RequestFailure>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some(sent) = self.sent.remove(&id) else { return };
+        let answers = match result {
+            Ok(response) => answers::read(sent.what, response),
+            Err(failure) => Err(failure),
+        };
+        if let Ok(answers) = &answers {
+            answers.report(shared, cx);
+        } else {
+            cx.metadata.request_update();
+        }
+        match sent.call {
+            Some(call) => self.answer_call(call, answers, cx),
+            None => self.answer_table(shared, &sent, answers, cx),
+        }
+    }
+
+    fn answer_call(
+        &mut self,
+        id: CommandId,
+        answers: Result<Answers, RequestFailure>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.in_flight -= 1;
+        let outcome = match answers {
+            Ok(answers) => call.take(answers),
+            Err(failure) if failure.class().is_retriable() => {
+                call.last_error = failure.to_string();
+                Ok(false)
+            }
+            Err(failure) => Err(ConsumerError::Request(failure)),
+        };
+        match outcome {
+            // What an answer left out is asked for again, but not at once.
+            Ok(whole) if whole && (call.in_flight > 0 || call.is_complete()) => {}
+            Ok(_) => {
+                call.failures += 1;
+                call.not_before = Some(cx.now + self.backoff.after(call.failures, &mut self.rng));
+            }
+            Err(error) => {
+                if let Some(call) = self.calls.remove(&id) {
+                    cx.complete(id, call.fail(error));
+                }
+            }
+        }
+    }
+
+    fn answer_table(
+        &mut self,
+        shared: &ConsumerShared,
+        sent: &Sent,
+        answers: Result<Answers, RequestFailure>,
+        cx: &mut Cx<'_>,
+    ) {
+        let mut table = shared.table();
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(failure) => {
+                if !failure.class().is_retriable() {
+                    let error = refused_lookup(shared, &failure);
+                    table.notify(Next::Failed(error));
+                }
+                Answers::default()
+            }
+        };
+        for (tp, was) in &sent.partitions {
+            let Some(partition) = table.partitions.get_mut(tp) else { continue };
+            if partition.stamp != was.stamp || partition.version != was.version || !partition.asked
+            {
+                continue;
+            }
+            partition.asked = false;
+            match answers.of(tp) {
+                Some(Ok(sought)) => settle(shared, &mut table, tp, sought, cx),
+                Some(Err(error)) if !error.class().is_retriable() => {
+                    table.enter(tp, Phase::Halted);
+                    let what = tp.to_string();
+                    table.notify(Next::Failed(FetchError::Refused { what, error }));
+                }
+                Some(Err(_)) | None => {
+                    partition.failures += 1;
+                    let wait = self.backoff.after(partition.failures, &mut self.rng);
+                    partition.not_before = Some(cx.now + wait);
+                }
+            }
+        }
+    }
+
+    /// Ends every call: the consumer closes.
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>) {
+        for (id, call) in std::mem::take(&mut self.calls) {
+            cx.complete(id, call.fail(ConsumerError::Closed));
+        }
+    }
+}
+
+fn pick<'a>(
+    asked: &BTreeMap<TopicPartition, Asked>,
+    partitions: impl Iterator<Item = &'a TopicPartition>,
+) -> BTreeMap<TopicPartition, Asked> {
+    partitions.filter_map(|tp| Some((tp.clone(), *asked.get(tp)?))).collect()
+}
+
+/// A look-up that will never work, in the words of fetching.
+fn refused_lookup(shared: &ConsumerShared, failure: &RequestFailure) -> FetchError {
+    match &shared.config().group {
+        Some(group) => {
+            FetchError::Group { group: group.id.clone(), reason: failure.to_string(), error: None }
+        }
+        None => {
+            FetchError::Refused { what: failure.to_string(), error: ErrorCode::UnsupportedVersion }
+        }
+    }
+}
+
+/// A position was found, or was found not to be: the partition goes on.
+fn settle(
+    shared: &ConsumerShared,
+    table: &mut Table,
+    tp: &TopicPartition,
+    sought: &Sought,
+    cx: &mut Cx<'_>,
+) {
+    let Some(phase) = table.partitions.get(tp).map(|partition| partition.phase) else { return };
+    match (phase, sought) {
+        (Phase::NeedsCommitted, Sought::Committed(Some(committed))) => {
+            let position = Position { offset: committed.offset, epoch: committed.leader_epoch };
+            let phase = match position.epoch {
+                Some(_) => Phase::NeedsValidation,
+                None => Phase::Fetching,
+            };
+            table.go_to(tp, position, phase);
+        }
+        (Phase::NeedsCommitted, Sought::Committed(None)) => {
+            match shared.reset_phase(ResetCause::NoPosition, None) {
+                Some(phase) => table.enter(tp, phase),
+                None => {
+                    table.enter(tp, Phase::Halted);
+                    table.notify(Next::Failed(FetchError::NoOffset { partition: tp.clone() }));
+                }
+            }
+        }
+        (Phase::NeedsReset(reset), Sought::Offset(offset)) => reset_to(table, tp, reset, *offset),
+        (Phase::NeedsValidation, Sought::EpochEnd(end)) => {
+            validated(shared, table, tp, *end, cx);
+        }
+        _ => {}
+    }
+}
+
+fn reset_to(table: &mut Table, tp: &TopicPartition, reset: Reset, offset: Option<Offset>) {
+    let Some(to) = offset else {
+        // No record is that young: only a time can ask so. The end is where such a record will be.
+        let reset = Reset { spec: OffsetSpec::Latest, ..reset };
+        return table.enter(tp, Phase::NeedsReset(reset));
+    };
+    table.go_to(tp, Position::from(to), Phase::Fetching);
+    if reset.cause != ResetCause::Requested {
+        tracing::info!(partition = %tp, from = ?reset.from, %to, cause = ?reset.cause, "position reset");
+        table.notify(Next::Reset {
+            partition: tp.clone(),
+            from: reset.from,
+            to,
+            cause: reset.cause,
+        });
+    } else {
+        table.wake_waiter();
+    }
+}
+
+/// The leader says where the epoch of our last record ends in its log (KIP-320): before our
+/// position, then what we read from there on is no longer in the log.
+fn validated(
+    shared: &ConsumerShared,
+    table: &mut Table,
+    tp: &TopicPartition,
+    end: Option<Position>,
+    cx: &mut Cx<'_>,
+) {
+    let epoch = cx.metadata.leader(tp).and_then(|leader| leader.epoch);
+    let Some(partition) = table.partitions.get_mut(tp) else { return };
+    let Some(from) = partition.fetch_from else { return };
+    partition.validated = epoch;
+    let Some(end) = end.filter(|end| end.offset < from.offset) else {
+        return table.enter(tp, Phase::Fetching);
+    };
+    let position = partition.position.map_or(from.offset, |position| position.offset);
+    tracing::warn!(partition = %tp, from = %from.offset, to = %end.offset, "the log was truncated");
+    if end.offset >= position {
+        // Only what nobody has seen is gone: forget it and fetch anew.
+        let position = partition.position.unwrap_or(from);
+        return table.go_to(tp, position, Phase::Fetching);
+    }
+    match shared.reset_phase(ResetCause::Truncated, None) {
+        Some(_) => {
+            table.go_to(tp, end, Phase::Fetching);
+            let partition = tp.clone();
+            table.notify(Next::Truncated { partition, from: position, to: end.offset });
+        }
+        None => {
+            table.enter(tp, Phase::Halted);
+            table.notify(Next::Failed(FetchError::Truncated {
+                partition: tp.clone(),
+                position,
+                diverged: end.offset,
+            }));
+        }
+    }
+}
+
+impl Call {
+    const fn new(what: CallKind, timeout: Duration, now: Instant) -> Self {
+        Self {
+            what,
+            started: now,
+            timeout,
+            in_flight: 0,
+            failures: 0,
+            not_before: None,
+            last_error: String::new(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        match &self.what {
+            CallKind::Committed { left, .. } => left.is_empty(),
+            CallKind::Offsets { left, .. } => left.is_empty(),
+        }
+    }
+
+    fn complete(self) -> ConsumerCompletion {
+        match self.what {
+            CallKind::Committed { found, .. } => ConsumerCompletion::Committed(Ok(found)),
+            CallKind::Offsets { found, .. } => ConsumerCompletion::ListOffsets(Ok(found)),
+        }
+    }
+
+    fn fail(self, error: ConsumerError) -> ConsumerCompletion {
+        match self.what {
+            CallKind::Committed { .. } => ConsumerCompletion::Committed(Err(error)),
+            CallKind::Offsets { .. } => ConsumerCompletion::ListOffsets(Err(error)),
+        }
+    }
+
+    fn timed_out(&self) -> ConsumerError {
+        let what = match self.what {
+            CallKind::Committed { .. } => "looking committed offsets up",
+            CallKind::Offsets { .. } => "looking offsets up",
+        };
+        let last_error = if self.last_error.is_empty() {
+            "no broker answered".to_owned()
+        } else {
+            self.last_error.clone()
+        };
+        ConsumerError::TimedOut { what, waited: self.timeout, last_error }
+    }
+
+    /// Takes answers over; false if some have to be asked for again.
+    fn take(&mut self, answers: Answers) -> Result<bool, ConsumerError> {
+        let mut all = true;
+        match answers.whole() {
+            Some(error) if error.class().is_retriable() => {
+                self.last_error = error.to_string();
+                return Ok(false);
+            }
+            Some(error) => {
+                return Err(ConsumerError::Refused { what: "the group".to_owned(), error });
+            }
+            None => {}
+        }
+        for (tp, answer) in answers.into_iter() {
+            let sought = match answer {
+                Ok(sought) => sought,
+                Err(error) if error.class().is_retriable() => {
+                    self.last_error = format!("{tp}: {error}");
+                    all = false;
+                    continue;
+                }
+                Err(error) => return Err(ConsumerError::Refused { what: tp.to_string(), error }),
+            };
+            match (&mut self.what, sought) {
+                (CallKind::Committed { left, found }, Sought::Committed(committed)) => {
+                    left.retain(|wanted| *wanted != tp);
+                    found.extend(committed.map(|committed| (tp, committed)));
+                }
+                (CallKind::Offsets { left, found }, Sought::Offset(offset)) => {
+                    left.remove(&tp);
+                    found.extend(offset.map(|offset| (tp, offset)));
+                }
+                _ => {}
+            }
+        }
+        Ok(all)
+    }
+}
