@@ -29,6 +29,9 @@ pub enum ConfigError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A producer's settings contradict each other, or its codec has no such level.
+    #[error(transparent)]
+    Producer(#[from] millstream_client_core::producer::ProducerConfigError),
     /// A setting without a default is not set.
     #[error("{name} is not set")]
     Missing {

@@ -1,0 +1,308 @@
+//! The builder of producers: Kafka's words, Java's defaults, and its property names beside them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use millstream_client_core::Engine;
+use millstream_client_core::outbox::Acks;
+use millstream_client_core::producer::{
+    Clock, ProducerConfig, ProducerConfigError, ProducerMachine, ProducerShared,
+};
+use millstream_protocol::compression::Compression;
+use millstream_types::Timestamp;
+
+use super::Producer;
+use super::workers::CompressionThreads;
+use crate::config::{ClientConfig, ConfigError, Properties, PropertyReader, client_setters};
+use crate::driver;
+use crate::error::BuildError;
+use crate::net::TcpConnector;
+
+/// Settings of a producer on its way to be built.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is built until `build` is called"]
+pub struct ProducerBuilder {
+    client: ClientConfig,
+    config: ProducerConfig,
+    /// As the caller said; Java turns idempotence off by itself where it cannot be had.
+    idempotence: Option<bool>,
+    auto_create_topics: bool,
+    properties: Properties,
+}
+
+impl ProducerBuilder {
+    pub(super) fn new(bootstrap: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            client: ClientConfig::new(bootstrap, "millstream-producer"),
+            config: ProducerConfig::default(),
+            idempotence: None,
+            auto_create_topics: true,
+            properties: Properties::new(),
+        }
+    }
+
+    client_setters!();
+
+    /// How many replicas must have a record before it counts as written. Default: all in sync.
+    pub const fn acks(mut self, acks: Acks) -> Self {
+        self.config.acks = acks;
+        self
+    }
+
+    /// Whether brokers drop the duplicates that retries make. Default: on, unless other settings
+    /// rule it out.
+    #[doc(alias = "enable.idempotence")]
+    pub const fn idempotence(mut self, on: bool) -> Self {
+        self.idempotence = Some(on);
+        self
+    }
+
+    /// How long a batch waits for more records. Default: 5 ms.
+    #[doc(alias = "linger.ms")]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.config.linger = linger;
+        self
+    }
+
+    /// The size at which a batch is full, before compression. Default: 128 KiB (Java's: 16 KiB).
+    #[doc(alias = "batch.size")]
+    pub const fn batch_size(mut self, bytes: usize) -> Self {
+        self.config.batch_size = bytes;
+        self
+    }
+
+    /// The codec of batches. Default: none.
+    #[doc(alias = "compression.type")]
+    pub const fn compression(mut self, codec: Compression) -> Self {
+        self.config.compression = codec;
+        self
+    }
+
+    /// The level of the codec. A level that the codec does not have here is refused.
+    #[doc(alias = "compression.gzip.level")]
+    #[doc(alias = "compression.zstd.level")]
+    pub const fn compression_level(mut self, level: i32) -> Self {
+        self.config.compression_level = Some(level);
+        self
+    }
+
+    /// The bytes that accepted records may take until they are acknowledged. Default: 32 MiB.
+    #[doc(alias = "buffer.memory")]
+    pub const fn buffer_memory(mut self, bytes: usize) -> Self {
+        self.config.buffer_memory = bytes;
+        self
+    }
+
+    /// How long `enqueue` may wait for memory or for a topic. Default: 60 s.
+    #[doc(alias = "max.block.ms")]
+    pub const fn max_block(mut self, timeout: Duration) -> Self {
+        self.config.max_block = timeout;
+        self
+    }
+
+    /// When a record that is not acknowledged is given up, counted from its acceptance. Default: 120 s.
+    #[doc(alias = "delivery.timeout.ms")]
+    pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.config.delivery_timeout = timeout;
+        self
+    }
+
+    /// How many requests a broker may have unanswered. Default: 5, the most with idempotence.
+    #[doc(alias = "max.in.flight.requests.per.connection")]
+    pub const fn max_in_flight(mut self, requests: usize) -> Self {
+        self.config.max_in_flight = requests;
+        self
+    }
+
+    /// The largest request, and with it the largest record. Default: 1 MiB.
+    #[doc(alias = "max.request.size")]
+    pub const fn max_request_size(mut self, bytes: usize) -> Self {
+        self.config.max_request_size = bytes;
+        self
+    }
+
+    /// Whether records with a key are spread like those without one. Default: no.
+    #[doc(alias = "partitioner.ignore.keys")]
+    pub const fn partitioner_ignore_keys(mut self, ignore: bool) -> Self {
+        self.config.ignore_keys = ignore;
+        self
+    }
+
+    /// Whether partitions with longer queues get fewer of the records without a key (KIP-794).
+    /// Default: yes.
+    #[doc(alias = "partitioner.adaptive.partitioning.enable")]
+    pub const fn adaptive_partitioning(mut self, on: bool) -> Self {
+        self.config.adaptive_partitioning = on;
+        self
+    }
+
+    /// Whether naming a topic may create it, where the brokers allow it
+    /// (`auto.create.topics.enable`). Default: yes, as Java's producer.
+    pub const fn auto_create_topics(mut self, on: bool) -> Self {
+        self.auto_create_topics = on;
+        self
+    }
+
+    /// Sets a property by Kafka's name. Properties stand above the typed settings.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.set(name, value);
+        self
+    }
+
+    /// Sets properties by Kafka's names, as from a file. They stand above the typed settings.
+    pub fn properties(mut self, properties: &Properties) -> Self {
+        self.properties.extend(properties.iter());
+        self
+    }
+
+    /// Builds the producer. Brokers are met when the first record needs them.
+    ///
+    /// # Errors
+    /// A setting is wrong, or the I/O thread cannot be started.
+    ///
+    /// # Cancel safety
+    /// Nothing is waited for: dropped before the first poll, nothing was built.
+    #[allow(clippy::unused_async)] // Room to meet the cluster here, without a change for callers.
+    pub async fn build(self) -> Result<Producer, BuildError> {
+        self.build_now()
+    }
+
+    /// [`build`](Self::build) for threads without a runtime. It does not block either.
+    ///
+    /// # Errors
+    /// A setting is wrong, or the I/O thread cannot be started.
+    pub fn build_blocking(self) -> Result<Producer, BuildError> {
+        self.build_now()
+    }
+
+    fn build_now(mut self) -> Result<Producer, BuildError> {
+        self.read_properties()?;
+        let mut engine_config = self.client.engine()?;
+        engine_config.allow_auto_create_topics = self.auto_create_topics;
+        let mut config = self.config;
+        config.request_timeout = engine_config.request_timeout;
+        config.retry_backoff = engine_config.retry_backoff;
+        config.seed = engine_config.seed;
+        config.idempotence =
+            self.idempotence.unwrap_or(config.acks == Acks::All && config.max_in_flight <= 5);
+        let workers = Arc::new(CompressionThreads::new(config.compression));
+        let delivery_timeout = config.delivery_timeout;
+        let shared =
+            ProducerShared::new(config, Arc::new(SystemClock), workers).map_err(invalid)?;
+        let machine = ProducerMachine::new(Arc::clone(&shared));
+        let engine = Engine::new(&engine_config, Some(machine), None);
+        let connector = TcpConnector { options: self.client.socket.clone() };
+        let thread = self.client.thread()?;
+        let handle = driver::spawn(&thread, engine, Arc::new(connector), ());
+        shared.set_driver_waker(handle.waker());
+        Ok(Producer::new(shared, handle, delivery_timeout))
+    }
+
+    fn read_properties(&mut self) -> Result<(), ConfigError> {
+        let properties = std::mem::take(&mut self.properties);
+        let mut reader = PropertyReader::new(&properties);
+        self.client.read(&mut reader)?;
+        let config = &mut self.config;
+        let acks = [("all", Acks::All), ("-1", Acks::All), ("1", Acks::Leader), ("0", Acks::None)];
+        set(&mut config.acks, reader.one_of("acks", &acks)?);
+        if let Some(on) = reader.flag("enable.idempotence")? {
+            self.idempotence = Some(on);
+        }
+        set(&mut config.linger, reader.millis("linger.ms")?);
+        let size = 1..=i32::MAX as usize;
+        set(&mut config.batch_size, reader.number("batch.size", size.clone())?);
+        set(&mut config.buffer_memory, reader.number("buffer.memory", 1..=usize::MAX)?);
+        set(&mut config.max_request_size, reader.number("max.request.size", size.clone())?);
+        set(&mut config.max_block, reader.millis("max.block.ms")?);
+        set(&mut config.delivery_timeout, reader.millis("delivery.timeout.ms")?);
+        let name = "max.in.flight.requests.per.connection";
+        set(&mut config.max_in_flight, reader.number(name, size)?);
+        set(&mut config.ignore_keys, reader.flag("partitioner.ignore.keys")?);
+        let name = "partitioner.adaptive.partitioning.enable";
+        set(&mut config.adaptive_partitioning, reader.flag(name)?);
+        let idle = &mut self.client.engine.metadata_max_idle;
+        set(idle, reader.millis("metadata.max.idle.ms")?);
+        let codecs = Compression::ALL.map(|codec| (codec.name(), codec));
+        set(&mut config.compression, reader.one_of("compression.type", &codecs)?);
+        let levels = i32::MIN..=i32::MAX;
+        for (codec, name) in [
+            (Compression::Gzip, "compression.gzip.level"),
+            (Compression::Lz4, "compression.lz4.level"),
+            (Compression::Zstd, "compression.zstd.level"),
+        ] {
+            // As in Java, the levels of other codecs are read and of no use.
+            let level = reader.number(name, levels.clone())?;
+            if level.is_some() && codec == config.compression {
+                config.compression_level = level;
+            }
+        }
+        reader.finish()
+    }
+}
+
+fn set<T>(into: &mut T, read: Option<T>) {
+    if let Some(read) = read {
+        *into = read;
+    }
+}
+
+/// Puts what the core found wrong into the words of all clients.
+fn invalid(error: ProducerConfigError) -> BuildError {
+    BuildError::Config(ConfigError::Producer(error))
+}
+
+/// The clocks of the operating system.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        // A clock before 1970 is set wrong; 0 is the nearest valid time.
+        let millis = since_epoch.map_or(0, |since| since.as_millis());
+        Timestamp(i64::try_from(millis).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(builder: ProducerBuilder) -> String {
+        match builder.build_blocking() {
+            Ok(_) => "built".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn javas_names_are_read_and_contradictions_named() {
+        let builder = || ProducerBuilder::new(["localhost:9"]);
+        let mut builder_ok = builder()
+            .property("acks", "1")
+            .property("linger.ms", "7")
+            .property("compression.type", "gzip")
+            .property("compression.gzip.level", "3")
+            .property("compression.zstd.level", "4")
+            .property("key.serializer", "org.apache.kafka.Whatever");
+        assert!(builder_ok.read_properties().is_ok());
+        assert_eq!(builder_ok.config.acks, Acks::Leader);
+        assert_eq!(builder_ok.config.linger, Duration::from_millis(7));
+        assert_eq!(builder_ok.config.compression_level, Some(3));
+
+        let explicit = builder().property("acks", "1").property("enable.idempotence", "true");
+        let message = error_of(explicit);
+        assert!(
+            message.contains("acks=1") && message.contains("enable.idempotence=true"),
+            "{message}"
+        );
+        let message = error_of(builder().delivery_timeout(Duration::from_secs(1)));
+        assert!(message.contains("delivery.timeout.ms=1000"), "{message}");
+        let message = error_of(builder().compression(Compression::Lz4).compression_level(9));
+        assert!(message.contains("lz4"), "{message}");
+        assert_eq!(error_of(builder().property("acks", "1")), "built");
+    }
+}

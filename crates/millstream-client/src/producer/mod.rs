@@ -1,0 +1,210 @@
+//! The producer: records in from any thread or executor, an end for each of them.
+
+mod blocking;
+mod config;
+mod error;
+mod workers;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use millstream_client_core::Completion;
+use millstream_client_core::producer::{ProducerCommand, ProducerCompletion, ProducerShared};
+use millstream_types::{Offset, Record, TopicPartition};
+
+use blocking::block_on;
+
+use crate::driver::ClientHandle;
+
+pub use config::ProducerBuilder;
+pub use error::SendError;
+pub use millstream_client_core::outbox::Acks;
+pub use millstream_client_core::producer::{
+    Delivery, DeliveryCause, DeliveryError, DeliveryFailure, Enqueue, EnqueueError, Flush,
+    FlushReport, NotWritten, Receipt, ReturnedRecord, UnknownDelivery, murmur2, partition_for_key,
+};
+pub use millstream_protocol::compression::Compression;
+
+/// Writes records to topics.
+///
+/// Records are encoded straight into the open batch of their partition; a driver on the client's I/O
+/// thread sends the batches. Every accepted record ends exactly once: *written*, *not written* (it
+/// can be had back) or *unknown* (a request that carried it was never answered). By default a
+/// producer is idempotent and waits for all in-sync replicas, and the records of a partition are
+/// written in the order in which they were accepted.
+///
+/// All methods take `&self`; share a producer by reference or in an `Arc`. Dropping it does not
+/// block: what was accepted is sent until its `delivery.timeout`, and what was left is logged. To
+/// know the outcome, [`close`](Self::close) it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use millstream_client::{Producer, Record};
+///
+/// let producer = Producer::builder(["localhost:9092"]).build().await?;
+/// let record = Record::to("orders").key("42").value("paid");
+/// let delivery = producer.enqueue(&record).await?; // accepted: encoded into a batch
+/// let receipt = delivery.await?; // acknowledged
+/// println!("{}-{} at {:?}", receipt.topic, receipt.partition, receipt.offset);
+/// producer.close(Duration::from_secs(10)).await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Producer {
+    shared: Arc<ProducerShared>,
+    handle: ClientHandle,
+    /// How long a dropped producer goes on.
+    delivery_timeout: Duration,
+    is_closed: AtomicBool,
+}
+
+impl Producer {
+    /// Begins a producer for a cluster; `bootstrap` names some of its brokers, `host:port`.
+    pub fn builder(bootstrap: impl IntoIterator<Item = impl Into<String>>) -> ProducerBuilder {
+        ProducerBuilder::new(bootstrap)
+    }
+
+    pub(crate) const fn new(
+        shared: Arc<ProducerShared>,
+        handle: ClientHandle,
+        delivery_timeout: Duration,
+    ) -> Self {
+        Self { shared, handle, delivery_timeout, is_closed: AtomicBool::new(false) }
+    }
+
+    /// Accepts a record: ready at once, unless `buffer.memory` is spent or the topic is named for
+    /// the first time; then it waits, `max.block` at most. Runs on any executor.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; nothing of the record is kept then.
+    ///
+    /// # Cancel safety
+    /// The record is encoded on the poll that returns ready. Dropped before that, nothing was
+    /// accepted.
+    pub const fn enqueue<'a>(&'a self, record: &'a Record<'a>) -> Enqueue<'a> {
+        Enqueue::new(&self.shared, record)
+    }
+
+    /// Accepts a record without waiting.
+    ///
+    /// # Errors
+    /// [`EnqueueError::Full`] and [`EnqueueError::TopicPending`] where [`enqueue`](Self::enqueue)
+    /// would wait; otherwise as there.
+    pub fn try_enqueue(&self, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        self.shared.try_enqueue(record)
+    }
+
+    /// [`enqueue`](Self::enqueue) for a thread without a runtime. Costs no more than
+    /// [`try_enqueue`](Self::try_enqueue) where there is nothing to wait for.
+    ///
+    /// # Errors
+    /// As [`enqueue`](Self::enqueue).
+    pub fn enqueue_blocking(&self, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        match self.shared.try_enqueue(record) {
+            Err(EnqueueError::Full { .. } | EnqueueError::TopicPending { .. }) => {
+                block_on(Enqueue::new(&self.shared, record))
+            }
+            other => other,
+        }
+    }
+
+    /// Accepts a record and waits until it is acknowledged.
+    ///
+    /// # Errors
+    /// [`SendError`]: it was not accepted, or not written, or nobody knows.
+    ///
+    /// # Cancel safety
+    /// Dropped before the record is accepted, it is not sent. Dropped later, it is sent all the same
+    /// and only its receipt is lost.
+    pub async fn send(&self, record: &Record<'_>) -> Result<Receipt, SendError> {
+        Ok(self.enqueue(record).await?.await?)
+    }
+
+    /// [`send`](Self::send) for a thread without a runtime.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_blocking(&self, record: &Record<'_>) -> Result<Receipt, SendError> {
+        Ok(block_on(self.enqueue_blocking(record)?)?)
+    }
+
+    /// Sends all open batches now, and waits until every record accepted before has its end.
+    ///
+    /// Each record is counted in exactly one report: the first whose flush began after it was accepted.
+    ///
+    /// # Cancel safety
+    /// The batches are sent in any case. The counts of a dropped flush are in the next report.
+    pub fn flush(&self) -> Flush {
+        Flush::new(&self.shared)
+    }
+
+    /// [`flush`](Self::flush) for a thread without a runtime.
+    #[must_use = "the report says what was not written"]
+    pub fn flush_blocking(&self) -> FlushReport {
+        block_on(self.flush())
+    }
+
+    /// The highest offset acknowledged in a partition, of records of this producer.
+    #[must_use]
+    pub fn acknowledged_offset(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.shared.acknowledged_offset(partition)
+    }
+
+    /// The number of partitions of a topic that this producer has written to.
+    #[must_use]
+    pub fn partition_count(&self, topic: &str) -> Option<usize> {
+        self.shared.partition_count(topic)
+    }
+
+    /// The bytes that records take which are not acknowledged, of `buffer.memory`.
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        self.shared.memory_used()
+    }
+
+    /// Accepts nothing more, sends what was accepted, and gives up after `timeout` what is left.
+    /// When it returns, every accepted record has its end; the report counts those that no flush
+    /// has reported.
+    ///
+    /// # Cancel safety
+    /// Once polled the producer closes, whether its end is awaited or not; only the report is lost.
+    pub async fn close(&self, timeout: Duration) -> FlushReport {
+        self.is_closed.store(true, Ordering::Relaxed);
+        match self.handle.call(close_command(timeout)).await {
+            Ok(Completion::Producer(ProducerCompletion::Closed(report))) => report,
+            // The driver has ended before, and with it every record.
+            _ => self.flush().await,
+        }
+    }
+
+    /// [`close`](Self::close) for a thread without a runtime.
+    pub fn close_blocking(&self, timeout: Duration) -> FlushReport {
+        block_on(self.close(timeout))
+    }
+}
+
+/// The command that closes a producer within `timeout`.
+fn close_command(timeout: Duration) -> ProducerCommand {
+    let now = Instant::now();
+    // A timeout beyond the clock's end is as good as for ever: a century.
+    let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    ProducerCommand::Close { deadline: now.checked_add(timeout).unwrap_or(now + century) }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        if !self.is_closed.load(Ordering::Relaxed) {
+            self.handle.post(close_command(self.delivery_timeout));
+        }
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("memory_used", &self.memory_used()).finish_non_exhaustive()
+    }
+}
