@@ -1,11 +1,17 @@
 //! A Kafka client in pure Rust: producer, consumer groups, admin.
 
+pub mod admin;
 pub mod config;
 mod driver;
 pub mod error;
 mod net;
 mod observe;
 
+pub use admin::{
+    Admin, AdminBuilder, AdminError, AdminErrors, BatchError, ConfigChange, ConfigResource, NewTopic,
+    OffsetSpec,
+};
 pub use config::{ConfigError, Properties};
 pub use driver::IoThread;
-pub use error::BuildError;
+pub use error::{BlockingCallError, BuildError, ClientClosed};
+pub use millstream_types::Record;

@@ -1,5 +1,6 @@
 //! The settings that all clients share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_client_core::{Endpoint, EngineConfig};
@@ -8,7 +9,7 @@ use super::error::ConfigError;
 use super::reader::PropertyReader;
 use crate::driver::IoThread;
 use crate::error::BuildError;
-use crate::net::SocketOptions;
+use crate::net::{Connector, SocketOptions, TcpConnector};
 
 /// The settings that all clients share. Builders embed it and offer its setters.
 #[derive(Clone, Debug)]
@@ -88,6 +89,13 @@ impl ClientConfig {
         engine.bootstrap = parse_bootstrap(&self.bootstrap)?;
         engine.seed = self.seed.unwrap_or_else(random_seed);
         Ok(engine)
+    }
+
+    /// What makes the client's connections.
+    pub(crate) fn connector(&self) -> Arc<dyn Connector> {
+        Arc::new(TcpConnector {
+            options: self.socket.clone(),
+        })
     }
 
     /// The thread to run on: the one given, or one of the client's own.
