@@ -6,6 +6,7 @@ mod driver;
 pub mod error;
 mod net;
 mod observe;
+pub mod producer;
 
 pub use admin::{
     Admin, AdminBuilder, AdminError, AdminErrors, BatchError, ConfigChange, ConfigResource, NewTopic,
@@ -14,4 +15,9 @@ pub use admin::{
 pub use config::{ConfigError, Properties};
 pub use driver::IoThread;
 pub use error::{BlockingCallError, BuildError, ClientClosed};
+pub use millstream_protocol::{ErrorClass, ErrorCode};
 pub use millstream_types::Record;
+pub use producer::{
+    Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Producer, ProducerBuilder,
+    Receipt, SendError,
+};

@@ -11,36 +11,52 @@ const CONNECTIONS_MAX_IDLE: Duration = Duration::from_secs(300);
 
 /// Configures an [`Admin`] client.
 #[derive(Clone, Debug)]
+#[must_use = "nothing is built until `build` or `connect` is called"]
 pub struct AdminBuilder {
-    pub(super) client: ClientConfig,
+    client: ClientConfig,
+    properties: Properties,
 }
 
 impl AdminBuilder {
     pub(super) fn new(bootstrap: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut client = ClientConfig::new(bootstrap, "millstream-admin");
         client.engine.connections_max_idle = Some(CONNECTIONS_MAX_IDLE);
-        Self { client }
+        Self {
+            client,
+            properties: Properties::new(),
+        }
     }
 
     client_setters!();
 
-    /// Takes settings by Kafka's property names. Names of producers and consumers are passed over.
-    ///
-    /// # Errors
-    /// A value does not fit, a name is unknown, or it asks for what is not built in.
-    pub fn properties(mut self, properties: &Properties) -> Result<Self, ConfigError> {
-        let mut reader = PropertyReader::new(properties);
-        self.client.read(&mut reader)?;
-        reader.finish()?;
-        Ok(self)
+    /// Sets a property by Kafka's name. Properties stand above the typed settings.
+    #[must_use]
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.set(name, value);
+        self
+    }
+
+    /// Sets properties by Kafka's names, as from a file. They stand above the typed settings; those
+    /// of producers and consumers are passed over.
+    #[must_use]
+    pub fn properties(mut self, properties: &Properties) -> Self {
+        self.properties.extend(properties.iter());
+        self
     }
 
     /// Makes the client. It connects when it is first called.
     ///
     /// # Errors
     /// A setting is wrong, or its thread cannot be started.
-    pub fn build(self) -> Result<Admin, BuildError> {
-        super::start(&self)
+    pub fn build(mut self) -> Result<Admin, BuildError> {
+        self.read_properties()?;
+        super::start(&self.client)
+    }
+
+    fn read_properties(&mut self) -> Result<(), ConfigError> {
+        let mut reader = PropertyReader::new(&self.properties);
+        self.client.read(&mut reader)?;
+        reader.finish()
     }
 
     /// Makes the client and waits for a first answer of the cluster.
@@ -51,7 +67,8 @@ impl AdminBuilder {
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn connect(self) -> Result<Admin, ConnectError> {
-        let bootstrap = self.client.bootstrap.join(",");
+        let named = self.properties.get("bootstrap.servers").map(str::to_owned);
+        let bootstrap = named.unwrap_or_else(|| self.client.bootstrap.join(","));
         let admin = self.build()?;
         match admin.describe_cluster().await {
             Ok(_) => Ok(admin),

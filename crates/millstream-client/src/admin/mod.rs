@@ -17,6 +17,7 @@ pub use millstream_client_core::admin::{
 };
 pub use millstream_client_core::metadata::{Broker, Partition, Topic};
 
+use crate::config::ClientConfig;
 use crate::driver::ClientHandle;
 use crate::error::{BuildError, ClientClosed};
 
@@ -359,9 +360,9 @@ impl Admin {
 }
 
 /// Starts the engine of an admin client.
-fn start(builder: &AdminBuilder) -> Result<Admin, BuildError> {
-    let config = builder.client.engine()?;
+fn start(client: &ClientConfig) -> Result<Admin, BuildError> {
+    let config = client.engine()?;
     let engine = Engine::new(&config, None, None);
-    let io = builder.client.thread()?;
-    Ok(Admin::new(crate::driver::spawn(&io, engine, builder.client.connector(), ())))
+    let io = client.thread()?;
+    Ok(Admin::new(crate::driver::spawn(&io, engine, client.connector(), ())))
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::error::ConfigError;
 
-/// Properties by Kafka's names. Builders take them with `properties`; what a builder's own methods
-/// set later wins.
+/// Properties by Kafka's names. Builders take them with `properties`; they stand above what the
+/// builder's typed methods set.
 ///
 /// ```
 /// use millstream_client::Properties;
