@@ -62,9 +62,9 @@ pub enum TopologyError {
         /// The source.
         source_name: String,
     },
-    /// Two aggregations share a named repartition topic without sharing the stream.
+    /// Two groupings name their repartition topic alike, without being clones of one.
     #[error(
-        "two groupings give the repartition topic {topic:?} different key or value types; name one of them otherwise"
+        "two groupings both name their repartition topic {topic:?}; name one of them otherwise, or clone the grouped stream"
     )]
     RepartitionReused {
         /// The undecorated repartition topic.

@@ -12,7 +12,7 @@ use crate::task::{DropReason, TaskError};
 /// Makes [`Map`]s.
 pub(crate) struct MapFactory<K, V, K2, V2, F> {
     pub(crate) mapper: Arc<F>,
-    pub(crate) types: PhantomData<fn(K, V) -> (K2, V2)>,
+    pub(crate) types: PhantomData<fn(K, V, K2, V2)>,
 }
 
 struct Map<K, V, K2, V2, F> {
@@ -63,7 +63,7 @@ where
 /// Makes [`FlatMap`]s.
 pub(crate) struct FlatMapFactory<K, V, K2, V2, F> {
     pub(crate) mapper: Arc<F>,
-    pub(crate) types: PhantomData<fn(K, V) -> (K2, V2)>,
+    pub(crate) types: PhantomData<fn(K, V, K2, V2)>,
 }
 
 struct FlatMap<K, V, K2, V2, F> {

@@ -91,6 +91,14 @@ pub enum TaskError {
         /// What was asked.
         event: TaskEvent,
     },
+    /// The task is not running.
+    #[error("task {task} is {state}: it takes no records and has nothing to commit")]
+    NotRunning {
+        /// The task.
+        task: TaskId,
+        /// What it is.
+        state: TaskState,
+    },
     /// An earlier failure or a panic interrupted the task in the middle of a record.
     #[error(
         "task {task} was interrupted in the middle of a record; close it dirty and build it anew"

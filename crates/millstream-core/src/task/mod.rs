@@ -148,18 +148,18 @@ impl Task {
     /// [`TaskError`] if the stores are not as many as [`stores`](Self::stores), or the task is in no
     /// state to run.
     pub fn run(&mut self, stores: Vec<Arc<CommittedState>>) -> Result<(), TaskError> {
-        if self.state == TaskState::Created {
-            self.transit(TaskEvent::Restore)?;
-        }
-        if self.state.after(TaskEvent::Run).is_none() {
-            return Err(self.refused(TaskEvent::Run));
-        }
         if stores.len() != self.stores.len() {
             return Err(TaskError::Stores {
                 task: self.id,
                 expected: self.stores.len(),
                 actual: stores.len(),
             });
+        }
+        if self.state == TaskState::Created {
+            self.transit(TaskEvent::Restore)?;
+        }
+        if self.state.after(TaskEvent::Run).is_none() {
+            return Err(self.refused(TaskEvent::Run));
         }
         self.running = Some(Running::build(self, stores)?);
         self.transit(TaskEvent::Run)
@@ -366,6 +366,10 @@ impl Task {
         TaskError::State { task: self.id, state: self.state, event }
     }
 
+    const fn not_running(&self) -> TaskError {
+        TaskError::NotRunning { task: self.id, state: self.state }
+    }
+
     /// Runs a call that leaves the task unusable unless it succeeds.
     fn at_work<T>(
         &mut self,
@@ -375,7 +379,7 @@ impl Task {
             return Err(TaskError::Corrupt { task: self.id });
         }
         let Some(running) = &mut self.running else {
-            return Err(self.refused(TaskEvent::Run));
+            return Err(self.not_running());
         };
         self.interrupted = true;
         let done = call(running, &self.config)?;
@@ -385,8 +389,8 @@ impl Task {
 
     fn queue(&mut self, partition: &TopicPartition) -> Result<&mut queue::RecordQueue, TaskError> {
         let task = self.id;
-        let refused = self.refused(TaskEvent::Run);
-        let running = self.running.as_mut().ok_or(refused)?;
+        let not_running = self.not_running();
+        let running = self.running.as_mut().ok_or(not_running)?;
         let queue = running.inputs.queue_mut(partition);
         queue.ok_or_else(|| TaskError::UnknownInput { task, partition: partition.clone() })
     }

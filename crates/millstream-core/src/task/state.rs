@@ -98,7 +98,7 @@ mod tests {
         let mut table = String::new();
         for state in states {
             for event in events {
-                let to = state.after(event).map_or("-".to_owned(), |to| to.to_string());
+                let to = state.after(event).map_or_else(|| "-".to_owned(), |to| to.to_string());
                 table.push_str(&format!("{state:<10} {event:<8} {to}\n"));
             }
         }

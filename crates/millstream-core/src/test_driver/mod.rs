@@ -17,8 +17,7 @@ use std::time::{Duration, Instant};
 
 use millstream_state::{CommittedState, Engine, MemoryEngine, StoreError, tree_name};
 use millstream_types::{
-    DefaultSerde, Headers, LeaderEpoch, Offset, Serde, SerdeError, Timestamp, TopicName,
-    TopicPartition,
+    DefaultSerde, LeaderEpoch, Offset, Serde, SerdeError, Timestamp, TopicName, TopicPartition,
 };
 
 use crate::task::{
@@ -230,13 +229,7 @@ fn checked<T>(result: Result<T, TestDriverError>) -> T {
 }
 
 /// A record as bytes.
-#[derive(Clone, Debug)]
-struct RawTestRecord {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    timestamp: Timestamp,
-    headers: Headers,
-}
+type RawTestRecord = TestRecord<Vec<u8>, Vec<u8>>;
 
 /// The task and the topics around it.
 struct World {

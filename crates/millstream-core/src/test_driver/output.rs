@@ -51,11 +51,10 @@ impl<K, V> TestOutputTopic<K, V> {
         Some(checked(self.decode(&raw)))
     }
 
-    /// The next record's bytes, if there is one: key, value, time.
+    /// The next record as bytes, if there is one.
     #[must_use]
-    pub fn read_raw(&self) -> Option<(Option<Vec<u8>>, Option<Vec<u8>>, Timestamp)> {
-        let raw = self.pop()?;
-        Some((raw.key, raw.value, raw.timestamp))
+    pub fn read_raw(&self) -> Option<TestRecord<Vec<u8>, Vec<u8>>> {
+        self.pop()
     }
 
     /// All records that are left.
