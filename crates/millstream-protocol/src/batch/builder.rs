@@ -8,13 +8,19 @@ use super::records::{HeaderView, Layout, Records};
 use super::{SealedBatch, varint};
 use crate::compression::{Compression, Compressor};
 
+/// How many bytes of the buffer are initialised at once, at least, where it has them.
+const GROWTH_MIN: usize = 4 * 1024;
+
 /// An open batch of format 2.
 ///
-/// It encodes into the buffer it is given, grows that only by what a record takes, and gives it back
-/// when sealed. Offsets count from 0 and sequence numbers are set late, on the [`SealedBatch`].
+/// It encodes into the buffer it is given, grows that only past its capacity for a record that needs
+/// it, and gives it back when sealed. Offsets count from 0 and sequence numbers are set late, on the [`SealedBatch`].
 #[derive(Debug)]
 pub struct BatchBuilder {
+    /// Initialised further than the batch reaches, so that a record costs no zeroing of its bytes.
     buffer: Vec<u8>,
+    /// How far the batch reaches.
+    size: usize,
     limit: usize,
     count: i32,
     base_timestamp: i64,
@@ -39,13 +45,17 @@ pub enum AppendError {
 }
 
 impl BatchBuilder {
-    /// Opens a batch of at most `limit` bytes, header included, in `buffer`, whose contents go.
+    /// Opens a batch of at most `limit` bytes, header included, in `buffer`, whose contents go. A
+    /// buffer that comes back from a batch is best given as it is, not cleared: it need not be
+    /// initialised again.
     #[must_use]
     pub fn new(mut buffer: Vec<u8>, limit: usize) -> Self {
-        buffer.clear();
-        buffer.resize(BATCH_OVERHEAD, 0);
+        if buffer.len() < BATCH_OVERHEAD {
+            buffer.resize(BATCH_OVERHEAD, 0);
+        }
         Self {
             buffer,
+            size: BATCH_OVERHEAD,
             // A batch's length is an i32 on the wire.
             limit: limit.min(i32::MAX as usize),
             count: 0,
@@ -73,7 +83,7 @@ impl BatchBuilder {
         H: IntoIterator<Item: Into<HeaderView<'h>>> + Clone,
     {
         let plan = self.plan(timestamp, key, value, headers.clone());
-        let start = self.buffer.len();
+        let start = self.size;
         let end = start + plan.size();
         if end > self.limit || self.count == i32::MAX {
             return Err(AppendError::Full { needed: end, limit: self.limit });
@@ -81,8 +91,11 @@ impl BatchBuilder {
         if timestamp.0 < Timestamp::NONE.0 {
             return Err(AppendError::InvalidTimestamp(timestamp.0));
         }
-        self.buffer.resize(end, 0);
-        plan.write(&mut self.buffer[start..], key, value, headers);
+        if end > self.buffer.len() {
+            self.grow(end);
+        }
+        plan.write(&mut self.buffer[start..end], key, value, headers);
+        self.size = end;
         if self.count == 0 {
             self.base_timestamp = timestamp.0;
         }
@@ -90,6 +103,14 @@ impl BatchBuilder {
         let index = self.count;
         self.count += 1;
         Ok(index)
+    }
+
+    /// Initialises the buffer at least as far as `end`, and within its capacity by steps that double,
+    /// so that a batch of one record does not pay for a large buffer.
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        let roomy = (self.buffer.len() * 2).max(GROWTH_MIN).min(self.buffer.capacity());
+        self.buffer.resize(roomy.max(end), 0);
     }
 
     /// The exact number of bytes that this record would add to the batch as it stands.
@@ -131,7 +152,7 @@ impl BatchBuilder {
     /// The size of the batch so far, header included, uncompressed.
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.buffer.len()
+        self.size
     }
 
     /// The size that the batch may reach.
@@ -161,7 +182,7 @@ impl BatchBuilder {
     #[must_use]
     pub fn records(&self) -> Records<'_> {
         Records::trusted(
-            &self.buffer[BATCH_OVERHEAD..],
+            &self.buffer[BATCH_OVERHEAD..self.size],
             self.count as u32,
             Layout::built(self.base_timestamp),
         )
@@ -176,6 +197,7 @@ impl BatchBuilder {
     /// Closes the batch as it is, uncompressed.
     #[must_use]
     pub fn seal(mut self) -> SealedBatch {
+        self.buffer.truncate(self.size);
         let head = self.head(Compression::None);
         write_head(&mut self.buffer, &head);
         SealedBatch::new(self.buffer, head.record_count)
@@ -194,7 +216,7 @@ impl BatchBuilder {
     ) -> (SealedBatch, Vec<u8>) {
         output.clear();
         output.resize(BATCH_OVERHEAD, 0);
-        let records = &self.buffer[BATCH_OVERHEAD..];
+        let records = &self.buffer[BATCH_OVERHEAD..self.size];
         if compressor.compress(records, &mut output).is_err() || output.len() > i32::MAX as usize {
             return (self.seal(), output);
         }
