@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod consumer;
 mod driver;
 pub mod error;
 mod net;
@@ -13,6 +14,12 @@ pub use admin::{
     OffsetSpec,
 };
 pub use config::{ConfigError, Properties};
+pub use consumer::{
+    Assignment, Assignor, AssignorError, Batch, ClusterView, CommitError, Consumer, ConsumerBuilder,
+    ConsumerError, ConsumerEvent, ConsumerHandle, ConsumerRecord, FetchError, GroupAssignment,
+    GroupAssignor, GroupSubscription, IsolationLevel, OffsetReset, RebalanceProtocol, RecordCursor,
+    RecordView, ResetCause, Revoking, Subscription,
+};
 pub use driver::IoThread;
 pub use error::{BlockingCallError, BuildError, ClientClosed};
 pub use millstream_protocol::{ErrorClass, ErrorCode};

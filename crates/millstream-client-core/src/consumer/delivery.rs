@@ -80,6 +80,12 @@ impl Batch {
         self.len() == 0
     }
 
+    /// The place of a cursor behind the last record.
+    #[must_use]
+    pub const fn end_index(&self) -> u32 {
+        self.end
+    }
+
     /// Where reading goes on behind this batch: what a commit of it commits.
     #[must_use]
     pub const fn next_offset(&self) -> Offset {

@@ -291,6 +291,20 @@ impl ConsumerShared {
         Ok(offset)
     }
 
+    /// An offset to commit under the ownership of this moment.
+    ///
+    /// # Errors
+    /// If the partition is not assigned, or there is no group.
+    pub fn offset_owned_now(
+        &self,
+        partition: TopicPartition,
+        offset: OffsetAndMetadata,
+    ) -> Result<OffsetToCommit, CommitError> {
+        let mut offset = OffsetToCommit { partition, stamp: None, offset };
+        offset.stamp = Some(self.check_owned(&self.table(), &offset)?);
+        Ok(offset)
+    }
+
     /// Whether the offset may be committed: the ownership it was fetched under must go on.
     pub(super) fn check_owned(
         &self,
@@ -319,6 +333,11 @@ impl ConsumerShared {
             table.finish_last();
         }
         self.budget.wake_driver();
+    }
+
+    /// What was handed out last is finished.
+    pub fn finish(&self) {
+        self.table().finish_last();
     }
 
     /// Ends the handing out of records: a poller gets "closed".
