@@ -1,6 +1,6 @@
 //! Compression: Kafka's four codecs, each behind one capped reader.
 //!
-//! Codecs write into an [`Output`](output::Output), which refuses to grow past the limit it was
+//! Codecs write into a capped buffer, which refuses to grow past the limit it was
 //! given: a decompression bomb is an error, whatever its codec. Contexts and buffers are kept from
 //! one batch to the next.
 
