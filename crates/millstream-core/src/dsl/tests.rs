@@ -63,7 +63,7 @@ fn words_are_counted() {
 
     let store = driver.key_value_store::<String, i64>("KSTREAM-AGGREGATE-STATE-STORE-0000000003");
     assert_eq!(store.all(), [("a".to_owned(), 2), ("b".to_owned(), 2)]);
-    assert_eq!(store.get_with_timestamp("b"), Some((2, Timestamp(1_000))));
+    assert_eq!(store.timestamped("b"), Some((2, Timestamp(1_000))));
     assert_eq!(store.get("c"), None);
     let topics: Vec<_> = driver.produced_topic_names();
     expect![[r#"

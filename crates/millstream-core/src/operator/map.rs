@@ -4,8 +4,6 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use millstream_types::Headers;
-
 use super::{AnyInput, Context, NodeBuilder, Output, Process, ProcessorFactory, StreamRecord};
 use crate::task::{DropReason, TaskError};
 
@@ -105,7 +103,7 @@ where
             cx.drop_record(DropReason::NullValue);
             return Ok(());
         };
-        let headers: Headers = record.headers;
+        let headers = record.headers;
         for (key, value) in (self.mapper)(record.key, value) {
             let mapped = StreamRecord {
                 key: Some(key),

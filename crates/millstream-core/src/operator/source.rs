@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use millstream_types::{Deserializer, SerdeError, Timestamp};
+use millstream_types::{Deserializer, Headers, SerdeError, Timestamp};
 
 use super::{Context, NodeBuilder, Output, SourceFactory, StreamRecord};
 use crate::task::{RawRecord, RecordPart, TaskError};
@@ -105,7 +105,7 @@ impl<K, V> SourceInput for StreamSource<K, V> {
             wall,
         };
         let timestamp = self.extractor.extract(&extractable).map_err(LoadError::Timestamp)?;
-        self.head = Some(StreamRecord { key, value, timestamp, headers: raw.headers.clone() });
+        self.head = Some(StreamRecord { key, value, timestamp, headers: copied(&raw.headers) });
         Ok(timestamp)
     }
 
@@ -125,4 +125,9 @@ impl<K, V> SourceInput for StreamSource<K, V> {
     fn clear(&mut self) {
         self.head = None;
     }
+}
+
+/// A copy; most records have no headers, and none cost nothing.
+fn copied(headers: &Headers) -> Headers {
+    if headers.is_empty() { Headers::new() } else { headers.clone() }
 }

@@ -36,7 +36,7 @@ impl<K, V> KeyValueReader<K, V> {
     #[track_caller]
     #[must_use]
     pub fn get(&self, key: impl Into<K>) -> Option<V> {
-        self.get_with_timestamp(key).map(|(value, _)| value)
+        self.timestamped(key).map(|(value, _)| value)
     }
 
     /// The value of a key and its time, which is [`Timestamp::NONE`] in a store that keeps none.
@@ -45,7 +45,7 @@ impl<K, V> KeyValueReader<K, V> {
     /// If it cannot be read.
     #[track_caller]
     #[must_use]
-    pub fn get_with_timestamp(&self, key: impl Into<K>) -> Option<(V, Timestamp)> {
+    pub fn timestamped(&self, key: impl Into<K>) -> Option<(V, Timestamp)> {
         checked(self.find(&key.into()))
     }
 

@@ -155,3 +155,45 @@ fn task_ids_are_written_as_javas() {
     }
     assert!(TaskId::new(0, 10) > TaskId::new(0, 9));
 }
+
+fn joined(topics: &[&str], repartition: &[(&str, Option<i32>)]) -> Vec<Subtopology> {
+    let mut sub = word_count().subtopologies("app").remove(0);
+    let source = |name: &&str| SourceTopic { name: (*name).into(), reset: None };
+    sub.sources = topics.iter().map(source).collect();
+    let mut writer = sub.clone();
+    writer.id = SubtopologyId(1);
+    writer.repartition_sinks = repartition.iter().map(|(name, _)| (*name).into()).collect();
+    sub.repartition_sources = repartition
+        .iter()
+        .map(|&(name, partitions)| RepartitionTopic {
+            name: name.into(),
+            partitions,
+            configs: BTreeMap::new(),
+        })
+        .collect();
+    sub.copartition_groups = vec![sub.input_topics().into_iter().collect()];
+    vec![sub, writer]
+}
+
+#[test]
+fn joined_topics_have_equally_many_partitions() {
+    let counts = |subs: &[Subtopology], existing: &[i32]| {
+        let topics: Vec<TopicName> = ["a".into(), "b".into()].to_vec();
+        partition_counts(subs, |topic| {
+            let known = topics.iter().position(|known| known == topic)?;
+            existing.get(known).copied()
+        })
+    };
+    // The user's topics win over what would be worked out.
+    let subs = joined(&["a"], &[("r", None)]);
+    assert_eq!(counts(&subs, &[6]).unwrap().topics[&TopicName::from("r")], 6);
+    let subs = joined(&["a", "b"], &[]);
+    assert!(counts(&subs, &[6, 6]).is_ok());
+    expect!["topics a (6 partitions) and b (5) must have equally many partitions; repartition one of them"]
+        .assert_eq(&counts(&subs, &[6, 5]).unwrap_err().to_string());
+    // Among repartition topics a fixed count wins, else the largest.
+    let mut subs = joined(&[], &[("r", Some(3)), ("s", None)]);
+    subs[1].sources = vec![SourceTopic { name: "a".into(), reset: None }];
+    let found = counts(&subs, &[8]).unwrap();
+    assert_eq!(found.topics[&TopicName::from("s")], 3);
+}
