@@ -27,6 +27,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// A bench for a machine that sends as `owner`.
+    #[expect(clippy::disallowed_methods, reason = "the start of virtual time")]
     pub(crate) fn new(owner: Owner) -> Self {
         Self {
             now: Instant::now(),
@@ -68,10 +69,7 @@ impl Bench {
 }
 
 /// A Metadata answer of a cluster of brokers 1 to `brokers`, with these topics.
-pub(crate) fn cluster(
-    brokers: i32,
-    topics: &[(&str, TopicId, &[i32], i32)],
-) -> MetadataResponse {
+pub(crate) fn cluster(brokers: i32, topics: &[(&str, TopicId, &[i32], i32)]) -> MetadataResponse {
     let brokers = (1..=brokers).map(|id| {
         MetadataResponseBroker::default()
             .with_node_id(m::BrokerId(id))
@@ -99,9 +97,5 @@ pub(crate) fn cluster(
 
 /// An answer from broker 1, in `version`.
 pub(crate) fn answer(version: i16, body: impl Into<ResponseBody>) -> Response {
-    Response {
-        from: Some(millstream_types::BrokerId(1)),
-        version,
-        body: body.into(),
-    }
+    Response { from: Some(millstream_types::BrokerId(1)), version, body: body.into() }
 }

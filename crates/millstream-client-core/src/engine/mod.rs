@@ -186,7 +186,6 @@ impl Engine {
         }
         self.admin.poll(cx!(self, now, Admin));
         self.updates.poll(cx!(self, now, Metadata));
-        self.finder.poll(self.parked.coordinators(), cx!(self, now, Coordinator));
     }
 
     /// Hands every answer to the machine that asked.
@@ -242,6 +241,7 @@ impl Engine {
             );
         }
         self.parked.refuse(&self.finder, &mut self.answers);
+        self.finder.poll(self.parked.coordinators(), cx!(self, now, Coordinator));
     }
 
     /// What to do to a socket next.

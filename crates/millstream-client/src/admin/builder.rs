@@ -30,7 +30,6 @@ impl AdminBuilder {
     client_setters!();
 
     /// Sets a property by Kafka's name. Properties stand above the typed settings.
-    #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.set(name, value);
         self
@@ -38,7 +37,6 @@ impl AdminBuilder {
 
     /// Sets properties by Kafka's names, as from a file. They stand above the typed settings; those
     /// of producers and consumers are passed over.
-    #[must_use]
     pub fn properties(mut self, properties: &Properties) -> Self {
         self.properties.extend(properties.iter());
         self

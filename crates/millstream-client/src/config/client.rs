@@ -153,7 +153,6 @@ macro_rules! client_setters {
     () => {
         /// The name by which brokers log and meter this client.
         #[doc(alias = "client.id")]
-        #[must_use]
         pub fn client_id(mut self, id: impl Into<String>) -> Self {
             self.client.engine.client_id = id.into();
             self
@@ -161,7 +160,6 @@ macro_rules! client_setters {
 
         /// How long one request may take. Default: 30 s.
         #[doc(alias = "request.timeout.ms")]
-        #[must_use]
         pub const fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.client.engine.request_timeout = timeout;
             self
@@ -169,7 +167,6 @@ macro_rules! client_setters {
 
         /// How long a call may take, its retries included. Default: 60 s.
         #[doc(alias = "default.api.timeout.ms")]
-        #[must_use]
         pub const fn api_timeout(mut self, timeout: std::time::Duration) -> Self {
             self.client.engine.api_timeout = timeout;
             self
@@ -178,7 +175,6 @@ macro_rules! client_setters {
         /// The waits between two tries of a request: from `initial`, doubling, to `max`. Default:
         /// 100 ms to 1 s.
         #[doc(alias = "retry.backoff.ms")]
-        #[must_use]
         pub const fn retry_backoff(
             mut self,
             initial: std::time::Duration,
@@ -192,7 +188,6 @@ macro_rules! client_setters {
         /// The waits between two attempts to connect to a broker: from `initial`, doubling, to
         /// `max`. Default: 50 ms to 1 s.
         #[doc(alias = "reconnect.backoff.ms")]
-        #[must_use]
         pub const fn reconnect_backoff(
             mut self,
             initial: std::time::Duration,
@@ -205,7 +200,6 @@ macro_rules! client_setters {
 
         /// When metadata is fetched again though nothing happened. Default: 5 min.
         #[doc(alias = "metadata.max.age.ms")]
-        #[must_use]
         pub const fn metadata_max_age(mut self, age: std::time::Duration) -> Self {
             self.client.engine.metadata_max_age = age;
             self
@@ -213,7 +207,6 @@ macro_rules! client_setters {
 
         /// Runs the client on this thread, which several clients can share, instead of one of
         /// its own.
-        #[must_use]
         pub fn io_thread(mut self, thread: &$crate::IoThread) -> Self {
             self.client.io_thread = Some(thread.clone());
             self
@@ -221,7 +214,6 @@ macro_rules! client_setters {
 
         /// What random choices (jitter, the broker to ask first) are drawn from, so that a run can
         /// be repeated. Default: random.
-        #[must_use]
         pub const fn seed(mut self, seed: u64) -> Self {
             self.client.seed = Some(seed);
             self
