@@ -271,3 +271,34 @@ fn a_count_of_counts_is_javas() {
             .to("out");
     });
 }
+
+/// Sixty verbs on streams chosen by a linear congruential generator: for the order of the text.
+fn maze(builder: &StreamsBuilder, seed: u64) {
+    let mut streams = vec![lines(builder)];
+    let mut state = seed;
+    for step in 0..60 {
+        state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+        let stream = streams[(state >> 8) as usize % streams.len()].clone();
+        match (state >> 20) % 8 {
+            0 => streams.push(stream.filter(|_, _| true)),
+            1 => streams.push(stream.map_values(|value| value)),
+            2 => streams.push(stream.peek(|_, _| {})),
+            3 => stream.to(format!("out-{step}")),
+            4 => streams.push(stream.select_key(|_, value| value.clone())),
+            5 => streams.push(builder.stream(format!("lines-{step}"))),
+            6 => {
+                let counts = stream.group_by_key().count().to_stream();
+                streams.push(counts.map_values(|count| count.to_string()));
+            }
+            _ => stream.foreach(|_, _| {}),
+        }
+    }
+}
+
+#[test]
+fn large_topologies_are_described_as_javas() {
+    for seed in 0..4 {
+        let name = format!("maze_{seed}");
+        check_with(&name, CACHE_BYTES, &[], |builder| maze(builder, seed));
+    }
+}

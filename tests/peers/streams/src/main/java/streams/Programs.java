@@ -1,6 +1,7 @@
 // The programs. tests/java.rs of millstream-core has the same ones, in the same order.
 package streams;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,6 +43,10 @@ final class Programs {
         ALL.put("many_topics", new Program(10 << 20, List.of("zeta", "alpha", "mid", "beta"),
             b -> b.stream(List.of("zeta", "alpha", "mid", "beta"), strings()).to("out")));
         add("chained_counts", Programs::chainedCounts);
+        for (int seed = 0; seed < 4; seed++) {
+            int chosen = seed;
+            ALL.put("maze_" + seed, new Program(10 << 20, List.of(), b -> maze(b, chosen)));
+        }
         return ALL;
     }
 
@@ -133,6 +138,28 @@ final class Programs {
         lines(b).flatMapValues(Programs::words).groupBy((k, word) -> word).count().toStream()
             .map((word, count) -> KeyValue.pair(count.toString(), word)).groupByKey().count()
             .toStream().to("out", counts());
+    }
+
+    /** Sixty verbs on streams chosen by a linear congruential generator: for the order of the text. */
+    private static void maze(StreamsBuilder b, int seed) {
+        List<KStream<String, String>> streams = new ArrayList<>();
+        streams.add(lines(b));
+        long state = seed;
+        for (int i = 0; i < 60; i++) {
+            state = (state * 1103515245L + 12345L) % 2147483648L;
+            KStream<String, String> stream = streams.get((int) ((state >> 8) % streams.size()));
+            switch ((int) ((state >> 20) % 8)) {
+                case 0 -> streams.add(stream.filter((k, v) -> true));
+                case 1 -> streams.add(stream.mapValues(v -> v));
+                case 2 -> streams.add(stream.peek((k, v) -> { }));
+                case 3 -> stream.to("out-" + i);
+                case 4 -> streams.add(stream.selectKey((k, v) -> v));
+                case 5 -> streams.add(b.stream("lines-" + i, strings()));
+                case 6 -> streams.add(stream.groupByKey().count().toStream()
+                    .mapValues(v -> v.toString()));
+                default -> stream.foreach((k, v) -> { });
+            }
+        }
     }
 
     private static KStream<String, String> lines(StreamsBuilder b) {
