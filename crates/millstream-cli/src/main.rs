@@ -1,3 +1,37 @@
-//! The `millstream` command.
+//! The `millstream` command: an operator's and beginner's tool for Kafka.
 
-fn main() {}
+mod args;
+mod broker;
+mod connection;
+mod consume;
+mod error;
+mod format;
+mod produce;
+mod topics;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    let outcome = match Args::parse().verb {
+        Verb::Produce(args) => produce::run(&args).await,
+        Verb::Consume(args) => consume::run(&args).await,
+        Verb::Topics(args) => topics::run(&args).await,
+        Verb::Broker(args) => broker::run(&args).await,
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            error.print();
+            ExitCode::FAILURE
+        }
+    }
+}

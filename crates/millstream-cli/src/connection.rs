@@ -1,0 +1,54 @@
+//! What every verb that talks to Kafka takes: where it is, and any of its properties.
+
+use std::path::PathBuf;
+
+use millstream_client::Properties;
+
+use crate::error::Failure;
+
+/// Where Kafka is, and how to talk to it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connection {
+    /// Brokers to start from.
+    #[arg(long, short = 'b', value_name = "HOST:PORT[,…]", env = "MILLSTREAM_BOOTSTRAP")]
+    pub(crate) bootstrap: Option<String>,
+
+    /// A file of Kafka's properties, as Java's tools read it.
+    #[arg(short = 'F', value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// One of Kafka's properties; wins over the file.
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = parse_property)]
+    properties: Vec<(String, String)>,
+}
+
+impl Connection {
+    /// The brokers to start from: the option's, else the properties'.
+    pub(crate) fn bootstrap(&self) -> Result<Vec<String>, Failure> {
+        let properties = self.properties()?;
+        let servers = self.bootstrap.as_deref().or_else(|| properties.get("bootstrap.servers"));
+        let Some(servers) = servers else {
+            return Err(Failure::new(
+                "no brokers to start from: give --bootstrap HOST:PORT, or set MILLSTREAM_BOOTSTRAP",
+            ));
+        };
+        Ok(servers.split(',').map(|server| server.trim().to_owned()).collect())
+    }
+
+    /// The file's properties and the command line's over them.
+    pub(crate) fn properties(&self) -> Result<Properties, Failure> {
+        let mut properties = match &self.file {
+            Some(file) => Properties::load(file)?,
+            None => Properties::new(),
+        };
+        for (name, value) in &self.properties {
+            properties.set(name, value);
+        }
+        Ok(properties)
+    }
+}
+
+fn parse_property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is needed")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}

@@ -1,0 +1,191 @@
+//! From an OS thread's first line to its last: building the clients, living, dying, being
+//! replaced.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::time::{Duration, Instant};
+
+use millstream_client::{BuildError, Consumer, ConsumerEvent, IoThread, OffsetReset, Producer};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::collector::Collector;
+use super::tasks::Tasks;
+use super::StreamThread;
+use crate::application::Application;
+use crate::assignment::StreamsAssignor;
+use crate::internal_topics::InternalTopics;
+use crate::lifecycle::ThreadState;
+use crate::uncaught::UncaughtResponse;
+use crate::updater::{Updater, UpdaterParts};
+use crate::{KafkaStreamsState, StreamsError};
+
+/// Java's default for the producer of a stream thread: throughput before latency.
+const PRODUCER_LINGER: Duration = Duration::from_millis(100);
+/// How long a thread that asks all instances to close waits until they have heard.
+const SHUTDOWN_SPREAD: Duration = Duration::from_secs(30);
+/// Between a thread's death and its replacement, so that a lasting error does not spin.
+const REPLACE_DELAY: Duration = Duration::from_millis(500);
+
+/// The whole life of stream thread `index`, from 0: replacements included.
+pub(crate) fn run(app: &Arc<Application>, index: usize, runtime: &Runtime) {
+    runtime.block_on(async {
+        while let Some(error) = live_once(app, index).await {
+            if app.is_stopping() {
+                break;
+            }
+            match app.uncaught.decide(&error) {
+                UncaughtResponse::ReplaceThread => {
+                    tracing::error!(thread = index + 1, %error, "the stream thread is replaced");
+                    app.counters().add_thread_replaced();
+                    app.lifecycle().set_failure(error);
+                    tokio::time::sleep(REPLACE_DELAY).await;
+                }
+                UncaughtResponse::ShutdownClient => {
+                    tracing::error!(thread = index + 1, %error, "the application closes");
+                    fail(app, error);
+                    break;
+                }
+                UncaughtResponse::ShutdownApplication => {
+                    tracing::error!(thread = index + 1, %error, "all instances are to close");
+                    app.report().request_shutdown();
+                    spread_shutdown(app, index).await;
+                    fail(app, error);
+                    break;
+                }
+            }
+        }
+    });
+    app.lifecycle().report(index, ThreadState::Dead);
+}
+
+/// Ends the application with an error: the other threads close what they have.
+fn fail(app: &Application, error: StreamsError) {
+    app.lifecycle().set_failure(error);
+    app.lifecycle().become_state(KafkaStreamsState::PendingError);
+    app.stop(SHUTDOWN_SPREAD);
+}
+
+/// One incarnation of the thread; the error that it died of, if it did.
+async fn live_once(app: &Arc<Application>, index: usize) -> Option<StreamsError> {
+    let mut thread = match build(app, index).await {
+        Ok(thread) => thread,
+        Err(error) => return Some(error),
+    };
+    app.lifecycle().report(index, ThreadState::Rebalancing);
+    match thread.live().await {
+        Ok(()) => {
+            thread.close(app.deadline()).await;
+            None
+        }
+        Err(StreamsError::ShutdownRequested) => {
+            tracing::warn!("another instance asked the application to shut down");
+            fail(app, StreamsError::ShutdownRequested);
+            thread.close(app.deadline()).await;
+            None
+        }
+        Err(error) => {
+            thread.close_dirty().await;
+            Some(error)
+        }
+    }
+}
+
+async fn build(app: &Arc<Application>, index: usize) -> Result<StreamThread, StreamsError> {
+    let name = format!("{}-StreamThread-{}", app.client_id, index + 1);
+    let io = IoThread::start(&format!("{name}-io"))
+        .map_err(|error| StreamsError::Updater(error.to_string()))?;
+    let client = |error| StreamsError::Client(Arc::new(error));
+    let consumer = group_consumer(app, index, &name, &io).await.map_err(client)?;
+    let config = app.config();
+    let producer = Producer::builder(config.bootstrap.iter().map(String::as_str))
+        .client_id(format!("{name}-producer"))
+        .linger(PRODUCER_LINGER)
+        .properties(&config.clients.producer())
+        .io_thread(&io)
+        .build()
+        .await
+        .map_err(client)?;
+    let reader = Consumer::reader(config.bootstrap.iter().map(String::as_str))
+        .client_id(format!("{name}-restore-consumer"))
+        .auto_offset_reset(OffsetReset::None)
+        .properties(&config.clients.restore_consumer())
+        .io_thread(&io)
+        .build()
+        .await
+        .map_err(client)?;
+    let (events, updates) = unbounded_channel();
+    let updater = Updater::start(UpdaterParts {
+        name: format!("{}-StateUpdater-{}", app.client_id, index + 1),
+        engine: app.engine.clone(),
+        admin: app.admin.clone(),
+        cluster_id: app.cluster_id.clone(),
+        reader,
+        counters: app.counters.clone(),
+        events,
+    })
+    .map_err(|error| StreamsError::Updater(error.to_string()))?;
+    Ok(StreamThread {
+        index,
+        app: app.clone(),
+        consumer,
+        collector: Collector::new(producer),
+        updater,
+        updates,
+        tasks: Tasks::default(),
+        task_config: config.task_config(),
+        last_commit: Instant::now(),
+        commit_failures: 0,
+        is_idle: true,
+        state: ThreadState::Rebalancing,
+    })
+}
+
+/// The consumer that is the group's member for this thread.
+async fn group_consumer(
+    app: &Arc<Application>,
+    index: usize,
+    name: &str,
+    io: &IoThread,
+) -> Result<Consumer, BuildError> {
+    let config = app.config();
+    let topics = config.clients.topic.clone();
+    let assignor = StreamsAssignor {
+        subtopologies: app.subtopologies.clone(),
+        process_id: app.state_dir.process_id(),
+        thread: index,
+        report: app.report.clone(),
+        internal_topics: InternalTopics::new(app.admin.clone(), config.replication_factor, topics),
+        joins: AtomicU8::new(0),
+    };
+    Consumer::builder(config.bootstrap.iter().map(String::as_str))
+        .group(config.application_id.as_str())
+        .client_id(format!("{name}-consumer"))
+        .auto_offset_reset(OffsetReset::Earliest)
+        .properties(&config.clients.main_consumer())
+        .assignors([Arc::new(assignor)])
+        .io_thread(io)
+        .build()
+        .await
+}
+
+/// Joins once more, so that the group's leader hears that all are to close, and waits for its word.
+async fn spread_shutdown(app: &Arc<Application>, index: usize) {
+    let name = format!("{}-StreamThread-{}-shutdown", app.client_id, index + 1);
+    let Ok(io) = IoThread::start(&format!("{name}-io")) else { return };
+    let Ok(consumer) = group_consumer(app, index, &name, &io).await else { return };
+    if consumer.subscribe(app.input_topics()).await.is_err() {
+        return;
+    }
+    let heard = async {
+        while let Ok(Some(event)) = consumer.next_event().await {
+            if matches!(event, ConsumerEvent::Assigned { .. }) {
+                break;
+            }
+        }
+    };
+    if tokio::time::timeout(SHUTDOWN_SPREAD, heard).await.is_err() {
+        tracing::warn!("the other instances could not be told to close");
+    }
+    let _ = consumer.close(Duration::from_secs(1)).await;
+}
