@@ -8,8 +8,9 @@ mod shape;
 mod variant;
 
 use std::alloc::System;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -79,7 +80,7 @@ fn measure(rounds: usize) {
                     "records_per_s": spread(rate),
                     "cpu_ns_per_record": spread(own.clone()),
                     "rss_bytes": null,
-                    "allocations_per_record": allocations[index],
+                    "allocations_per_record": spread(vec![allocations[index]]),
                     "ratio_cpu": spread(ratios.clone()),
                     "ratio_throughput": spread(ratios.iter().map(|ratio| 1.0 / ratio).collect()),
                 })
@@ -88,18 +89,27 @@ fn measure(rounds: usize) {
     }
 }
 
-/// Nanoseconds per record over one slice.
+/// Nanoseconds of this thread's CPU time per record over one slice.
 fn time(variant: &mut Variant) -> f64 {
     variant.batch();
-    let start = Instant::now();
+    let start = cpu_time();
     let mut batches = 0_u32;
-    while start.elapsed() < SLICE {
+    loop {
         for _ in 0..8 {
             variant.batch();
         }
         batches += 8;
+        let spent = cpu_time() - start;
+        if spent >= SLICE {
+            return spent.as_nanos() as f64 / (f64::from(batches) * BATCH as f64);
+        }
     }
-    start.elapsed().as_nanos() as f64 / (f64::from(batches) * BATCH as f64)
+}
+
+/// The CPU time of this thread: other work on the machine does not count.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// Allocations and reallocations per record, once buffers have their size.
