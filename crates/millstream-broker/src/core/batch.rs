@@ -28,8 +28,10 @@ pub(crate) fn verify(bytes: &Bytes) -> Result<BatchHeader, Refused> {
 
 fn refuse(error: BatchError) -> Refused {
     let code = match &error {
-        BatchError::TrailingBytes { .. } => ErrorCode::InvalidRecord,
-        BatchError::Magic { .. } => ErrorCode::InvalidRecord,
+        BatchError::TrailingBytes { .. }
+        | BatchError::Magic { .. }
+        | BatchError::Record { .. }
+        | BatchError::Header { .. } => ErrorCode::InvalidRecord,
         _ => ErrorCode::CorruptMessage,
     };
     Refused::new(code, error.to_string())

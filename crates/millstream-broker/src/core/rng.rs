@@ -29,15 +29,20 @@ impl Rng {
         .into_uuid()
     }
 
-    /// A UUID as Kafka prints it: URL-safe base64 without padding, never with a leading dash
-    /// (`Uuid.randomUuid`, whose ids must be usable as command-line arguments).
-    pub(crate) fn text_id(&mut self) -> String {
+    /// A UUID that Kafka's text form does not begin with a dash: ids must be usable as command-line
+    /// arguments (`Uuid.randomUuid`).
+    pub(crate) fn kafka_uuid(&mut self) -> Uuid {
         loop {
-            let text = base64_url(self.uuid().as_bytes());
-            if !text.starts_with('-') {
-                return text;
+            let id = self.uuid();
+            if !base64_url(id.as_bytes()).starts_with('-') {
+                return id;
             }
         }
+    }
+
+    /// Such a UUID as Kafka prints it: URL-safe base64 without padding.
+    pub(crate) fn text_id(&mut self) -> String {
+        base64_url(self.kafka_uuid().as_bytes())
     }
 }
 

@@ -107,7 +107,7 @@ impl State {
         replicas: Vec<Vec<BrokerId>>,
         configs: TopicConfigs,
     ) {
-        let id = self.rng.uuid();
+        let id = self.rng.kafka_uuid();
         let partitions =
             replicas.into_iter().map(|replicas| Partition::new(replicas, &self.nodes)).collect();
         self.topics.insert(Topic { name, id, partitions, configs });

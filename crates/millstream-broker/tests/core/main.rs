@@ -1,0 +1,11 @@
+//! The broker's core through its public face: frames in, frames out, in virtual time.
+
+mod admin;
+mod bench;
+mod faults;
+mod fetch;
+mod groups;
+mod hostile;
+mod produce;
+mod sessions;
+mod versions;
