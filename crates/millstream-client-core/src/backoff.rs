@@ -28,10 +28,8 @@ impl Backoff {
             return Duration::ZERO;
         };
         let max = self.max.max(self.initial);
-        let wait = self
-            .initial
-            .checked_mul(1 << doublings.min(20))
-            .map_or(max, |wait| wait.min(max));
+        let wait =
+            self.initial.checked_mul(1 << doublings.min(20)).map_or(max, |wait| wait.min(max));
         let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX / 200);
         let spread = micros / 100 * JITTER_PERCENT;
         Duration::from_micros(micros - spread + rng.below(2 * spread + 1))
@@ -79,7 +77,8 @@ mod tests {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut rng = Rng::new(7);
         assert_eq!(backoff.after(0, &mut rng), Duration::ZERO);
-        for (failures, expected) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (99, 1000)] {
+        for (failures, expected) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1000), (99, 1000)]
+        {
             for _ in 0..100 {
                 let wait = backoff.after(failures, &mut rng).as_millis();
                 assert!(

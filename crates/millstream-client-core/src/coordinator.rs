@@ -59,17 +59,12 @@ impl CoordinatorFinder {
     /// A finder that retries as `config` says.
     #[must_use]
     pub fn new(config: &EngineConfig, rng: Rng) -> Self {
-        Self {
-            backoff: config.retry_backoff,
-            rng,
-            lookups: BTreeMap::new(),
-        }
+        Self { backoff: config.retry_backoff, rng, lookups: BTreeMap::new() }
     }
 
     /// Asks for the coordinators that are wanted and not being asked for.
     pub fn poll(&mut self, wanted: &BTreeSet<CoordinatorKey>, cx: &mut Cx<'_>) {
-        self.lookups
-            .retain(|key, lookup| lookup.in_flight.is_some() || wanted.contains(key));
+        self.lookups.retain(|key, lookup| lookup.in_flight.is_some() || wanted.contains(key));
         for key in wanted {
             let lookup = self.lookups.entry(key.clone()).or_default();
             let due = lookup.not_before.is_none_or(|at| at <= cx.now);
@@ -147,10 +142,7 @@ fn read(
     if let Err(error) = ErrorCode::check(code) {
         return Some(Err(error));
     }
-    let endpoint = Endpoint {
-        host: host.to_string(),
-        port: u16::try_from(port).ok()?,
-    };
+    let endpoint = Endpoint { host: host.to_string(), port: u16::try_from(port).ok()? };
     Some(Ok((BrokerId(id.0), endpoint)))
 }
 

@@ -35,14 +35,7 @@ impl<'a> Cx<'a> {
         outbox: &'a mut Outbox,
         events: &'a mut VecDeque<Event>,
     ) -> Self {
-        Self {
-            now,
-            metadata,
-            coordinators,
-            owner,
-            outbox,
-            events,
-        }
+        Self { now, metadata, coordinators, owner, outbox, events }
     }
 
     /// Sends a request; its one answer comes to the calling machine's `handle_response`.
@@ -52,8 +45,7 @@ impl<'a> Cx<'a> {
 
     /// Completes a command: the application's call returns.
     pub fn complete(&mut self, id: CommandId, completion: impl Into<Completion>) {
-        self.events
-            .push_back(Event::Completed(id, completion.into()));
+        self.events.push_back(Event::Completed(id, completion.into()));
     }
 
     /// Tells the shell something that no command asked for.

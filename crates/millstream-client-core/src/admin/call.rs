@@ -38,7 +38,8 @@ pub(super) trait Handler: fmt::Debug + Send {
     fn request(&self, items: &[(&Self::Key, &Self::Input)], timeout: Duration) -> RequestBody;
 
     /// What an answer says about items.
-    fn read(&self, response: Response) -> Result<Vec<Said<Self::Key, Self::Output>>, WrongResponse>;
+    fn read(&self, response: Response)
+    -> Result<Vec<Said<Self::Key, Self::Output>>, WrongResponse>;
 
     /// The call's completion.
     fn complete(results: BTreeMap<Self::Key, Result<Self::Output, AdminError>>) -> AdminCompletion;
@@ -72,10 +73,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// `Err` unless the code says that all is well.
     pub(super) fn check(code: i16, message: Option<&str>) -> Result<(), Self> {
-        ErrorCode::check(code).map_err(|code| Self {
-            code,
-            message: message.map(str::to_owned),
-        })
+        ErrorCode::check(code).map_err(|code| Self { code, message: message.map(str::to_owned) })
     }
 }
 
@@ -148,12 +146,8 @@ impl<H: Handler> Call<H> {
         handler: H,
         items: impl IntoIterator<Item = (H::Key, H::Input)>,
     ) -> Self {
-        let item = |input| Item {
-            input,
-            state: ItemState::Open,
-            last_error: None,
-            may_be_applied: false,
-        };
+        let item =
+            |input| Item { input, state: ItemState::Open, last_error: None, may_be_applied: false };
         Self {
             handler,
             items: items.into_iter().map(|(key, input)| (key, item(input))).collect(),
@@ -197,7 +191,12 @@ impl<H: Handler> Call<H> {
         }
     }
 
-    fn handle_answer(&mut self, id: RequestId, said: Vec<Said<H::Key, H::Output>>, cx: &mut Cx<'_>) {
+    fn handle_answer(
+        &mut self,
+        id: RequestId,
+        said: Vec<Said<H::Key, H::Output>>,
+        cx: &mut Cx<'_>,
+    ) {
         for (key, result) in said {
             let Some(item) = self.items.get_mut(&key) else {
                 continue;

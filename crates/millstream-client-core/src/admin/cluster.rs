@@ -52,10 +52,8 @@ impl Handler for Describe {
         let answer = MetadataResponse::try_from(response.body)?;
         let brokers = answer.brokers.iter().filter_map(|broker| {
             let id = broker_id(broker.node_id);
-            let endpoint = Endpoint {
-                host: broker.host.to_string(),
-                port: u16::try_from(broker.port).ok()?,
-            };
+            let endpoint =
+                Endpoint { host: broker.host.to_string(), port: u16::try_from(broker.port).ok()? };
             let rack = broker.rack.as_ref().map(ToString::to_string);
             Some((id, Broker { id, endpoint, rack }))
         });

@@ -93,11 +93,7 @@ impl<K: Ord, T> AdminErrors<K, T> {
                 Err(error) => drop(failed.insert(key, error)),
             }
         }
-        if failed.is_empty() {
-            Ok(succeeded)
-        } else {
-            Err(Self { succeeded, failed })
-        }
+        if failed.is_empty() { Ok(succeeded) } else { Err(Self { succeeded, failed }) }
     }
 
     /// What a caller can do about the first failure.

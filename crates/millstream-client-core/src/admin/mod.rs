@@ -144,9 +144,7 @@ impl AdminMachine {
             AdminCommand::ListOffsets(specs, isolation) => {
                 Box::new(Call::new(now, limits, offsets::List { isolation }, specs))
             }
-            AdminCommand::ListTopics => {
-                Box::new(Call::new(now, limits, topics::List, [((), ())]))
-            }
+            AdminCommand::ListTopics => Box::new(Call::new(now, limits, topics::List, [((), ())])),
         }
     }
 
@@ -188,6 +186,3 @@ impl AdminMachine {
 fn broker_id(id: millstream_protocol::messages::BrokerId) -> BrokerId {
     BrokerId(id.0)
 }
-
-#[cfg(test)]
-mod tests;

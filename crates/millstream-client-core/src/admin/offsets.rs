@@ -101,9 +101,7 @@ fn leader(partition: &TopicPartition, cx: &mut Cx<'_>) -> Placement {
 }
 
 /// Groups partitions by topic.
-fn by_topic<'a, T>(
-    items: &[(&'a TopicPartition, T)],
-) -> BTreeMap<&'a TopicName, Vec<(i32, T)>>
+fn by_topic<'a, T>(items: &[(&'a TopicPartition, T)]) -> BTreeMap<&'a TopicName, Vec<(i32, T)>>
 where
     T: Copy,
 {
@@ -287,10 +285,7 @@ impl Handler for OfGroup {
         m::OffsetFetchRequest::default().with_groups(groups.collect()).into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-    ) -> Result<Vec<Said<GroupId, Self::Output>>, WrongResponse> {
+    fn read(&self, response: Response) -> Result<Vec<Said<GroupId, Self::Output>>, WrongResponse> {
         let version = response.version;
         let answer = m::OffsetFetchResponse::try_from(response.body)?;
         if version < 8 {

@@ -36,20 +36,12 @@ pub struct NewTopic {
 impl NewTopic {
     /// A topic of this many partitions and the broker's replication factor.
     pub fn new(name: impl Into<TopicName>, partitions: i32) -> Self {
-        Self {
-            partitions: Some(partitions),
-            ..Self::with_defaults(name)
-        }
+        Self { partitions: Some(partitions), ..Self::with_defaults(name) }
     }
 
     /// A topic as the broker makes them by default.
     pub fn with_defaults(name: impl Into<TopicName>) -> Self {
-        Self {
-            name: name.into(),
-            partitions: None,
-            replication: None,
-            configs: BTreeMap::new(),
-        }
+        Self { name: name.into(), partitions: None, replication: None, configs: BTreeMap::new() }
     }
 
     /// Sets how many replicas each partition has.
@@ -114,9 +106,7 @@ impl Handler for Create {
     fn request(&self, items: &[(&TopicName, &NewTopic)], timeout: Duration) -> RequestBody {
         let topics = items.iter().map(|(name, topic)| {
             let configs = topic.configs.iter().map(|(name, value)| {
-                CreatableTopicConfig::default()
-                    .with_name(text(name))
-                    .with_value(Some(text(value)))
+                CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
             });
             CreatableTopic::default()
                 .with_name(topic_name(name))
@@ -322,10 +312,7 @@ impl Handler for List {
 }
 
 fn metadata_request(topics: Option<Vec<MetadataRequestTopic>>) -> RequestBody {
-    m::MetadataRequest::default()
-        .with_topics(topics)
-        .with_allow_auto_topic_creation(false)
-        .into()
+    m::MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false).into()
 }
 
 fn read_topics(response: Response) -> Result<Vec<Said<TopicName, Topic>>, WrongResponse> {

@@ -21,9 +21,7 @@ pub(super) fn choose_version(versions: &BrokerVersions, pending: &Pending) -> Re
     let supported = supported_versions(api);
     let max = pending.version_max.unwrap_or(supported.max);
     let wanted = VersionRange::new(supported.min, max.min(supported.max));
-    versions
-        .choose_within(api, wanted)
-        .map_err(|error| error.to_string())
+    versions.choose_within(api, wanted).map_err(|error| error.to_string())
 }
 
 /// Appends the request to `transmit`, as one chunk or, for Produce, as heads and batches in turn.

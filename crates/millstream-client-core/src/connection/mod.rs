@@ -21,7 +21,9 @@ use millstream_protocol::{codec, frame::FrameDecoder};
 use millstream_types::BrokerId;
 
 use crate::config::Endpoint;
-use crate::outbox::{Destination, Owner, Pending, RequestFailure, RequestId, Response, ResponseBody};
+use crate::outbox::{
+    Destination, Owner, Pending, RequestFailure, RequestId, Response, ResponseBody,
+};
 use crate::timer::earliest;
 use in_flight::{InFlight, InFlightRequest};
 
@@ -177,11 +179,7 @@ impl Connection {
             RequestFailure::UnsupportedVersion { api, broker, reason }
         })?;
         let correlation_id = self.correlation_id();
-        let head = encode::Head {
-            version,
-            correlation_id,
-            client_id: &self.client_id,
-        };
+        let head = encode::Head { version, correlation_id, client_id: &self.client_id };
         let answered = pending.body.has_answer();
         encode::encode(head, pending.body, &mut self.scratch, &mut self.transmit)
             .map_err(|reason| RequestFailure::Unencodable { api, reason })?;
@@ -370,3 +368,6 @@ impl fmt::Display for Connection {
         f.write_str(&self.peer)
     }
 }
+
+#[cfg(test)]
+mod tests;

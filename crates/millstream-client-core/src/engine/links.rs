@@ -99,11 +99,7 @@ impl Links {
     /// The node for a request that any broker can serve: the one connected and least busy, else one
     /// being connected, else one that may be tried, by lot, else the one that may be tried first
     /// (`NetworkClient.leastLoadedNode`).
-    pub(super) fn least_loaded(
-        &mut self,
-        now: Instant,
-        metadata: &Metadata,
-    ) -> Node {
+    pub(super) fn least_loaded(&mut self, now: Instant, metadata: &Metadata) -> Node {
         let mut candidates: Vec<_> =
             metadata.brokers().map(|broker| Node::Broker(broker.id)).collect();
         let all_fail = candidates.iter().all(|node| self.is_failing(*node));

@@ -127,9 +127,7 @@ macro_rules! response {
             fn try_from(body: ResponseBody) -> Result<Self, WrongResponse> {
                 match body {
                     ResponseBody::$api(response) => Ok(*response),
-                    _ => Err(WrongResponse {
-                        expected: ApiKey::$api,
-                    }),
+                    _ => Err(WrongResponse { expected: ApiKey::$api }),
                 }
             }
         }

@@ -101,12 +101,7 @@ impl RequestFailure {
     /// Whether the broker may have applied the request.
     #[must_use]
     pub const fn may_be_applied(&self) -> bool {
-        matches!(
-            self,
-            Self::TimedOut { .. }
-                | Self::Disconnected { .. }
-                | Self::Malformed { .. }
-        )
+        matches!(self, Self::TimedOut { .. } | Self::Disconnected { .. } | Self::Malformed { .. })
     }
 
     /// Whether it tells of a broker that is out of reach, whose roles others may have by now.

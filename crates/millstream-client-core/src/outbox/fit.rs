@@ -104,13 +104,13 @@ fn metadata(request: &mut m::MetadataRequest, version: i16) {
 
 #[cfg(test)]
 mod tests {
+    use millstream_protocol::api;
     use millstream_protocol::messages::StrBytes;
     use millstream_protocol::messages::delete_topics_request::DeleteTopicState;
     use millstream_protocol::messages::leave_group_request::MemberIdentity;
     use millstream_protocol::messages::offset_fetch_request::{
         OffsetFetchRequestGroup, OffsetFetchRequestTopics,
     };
-    use millstream_protocol::api;
 
     use super::*;
 

@@ -108,11 +108,7 @@ pub struct Pending {
 impl Pending {
     /// What is needed to answer the request once its body is gone.
     pub(crate) fn stub(&self) -> Stub {
-        Stub {
-            id: self.id,
-            owner: self.owner,
-            destination: self.destination.clone(),
-        }
+        Stub { id: self.id, owner: self.owner, destination: self.destination.clone() }
     }
 
     /// The answer to a request that waited too long for what `waiting_for` says.
@@ -135,12 +131,7 @@ pub(crate) struct Stub {
 
 impl Stub {
     pub(crate) fn answer(self, result: Result<Response, RequestFailure>) -> Answer {
-        Answer {
-            owner: self.owner,
-            id: self.id,
-            destination: self.destination,
-            result,
-        }
+        Answer { owner: self.owner, id: self.id, destination: self.destination, result }
     }
 }
 

@@ -111,14 +111,8 @@ fn write(
 ) -> Result<Vec<(usize, Bytes)>, String> {
     let flexible = ApiKey::Produce.is_flexible(version);
     let start = begin_frame(out);
-    codec::put_request_header(
-        ApiKey::Produce,
-        version,
-        correlation_id,
-        Some(client_id),
-        out,
-    )
-    .map_err(|error| error.to_string())?;
+    codec::put_request_header(ApiKey::Produce, version, correlation_id, Some(client_id), out)
+        .map_err(|error| error.to_string())?;
     put_string(request.transactional_id.as_deref(), flexible, out)?;
     let timeout = i32::try_from(request.timeout.as_millis()).unwrap_or(i32::MAX);
     let mut writer = Writer::new(out);
@@ -149,11 +143,7 @@ fn write(
 
 fn put_topic(topic: &ProduceTopic, version: i16, out: &mut BytesMut) -> Result<(), String> {
     if version < 13 {
-        return put_string(
-            Some(topic.name.as_str()),
-            ApiKey::Produce.is_flexible(version),
-            out,
-        );
+        return put_string(Some(topic.name.as_str()), ApiKey::Produce.is_flexible(version), out);
     }
     if !topic.id.is_known() {
         return Err(format!("the id of topic {} is not known", topic.name));
@@ -164,18 +154,13 @@ fn put_topic(topic: &ProduceTopic, version: i16, out: &mut BytesMut) -> Result<(
 
 fn put_string(text: Option<&str>, flexible: bool, out: &mut BytesMut) -> Result<(), String> {
     let mut writer = Writer::new(out);
-    let put = if flexible {
-        writer.compact_nullable_string(text)
-    } else {
-        writer.nullable_string(text)
-    };
+    let put =
+        if flexible { writer.compact_nullable_string(text) } else { writer.nullable_string(text) };
     put.map_err(|_| "a name is too long".to_owned())
 }
 
 fn put_count(count: usize, flexible: bool, out: &mut BytesMut) -> Result<(), String> {
-    Writer::new(out)
-        .count(count, flexible)
-        .map_err(|_| "it has too many entries".to_owned())
+    Writer::new(out).count(count, flexible).map_err(|_| "it has too many entries".to_owned())
 }
 
 fn put_no_tags(flexible: bool, out: &mut BytesMut) {

@@ -46,7 +46,8 @@ fn calls_succeed_on_a_bad_network() {
         let topics = ["a", "b"].map(|name| NewTopic::new(name, 3)).to_vec();
         let codes = create(&mut world, client, topics);
         // A lost answer makes the next try find the topic that the first one made.
-        let fine = |code: &Option<ErrorCode>| matches!(code, None | Some(ErrorCode::TopicAlreadyExists));
+        let fine =
+            |code: &Option<ErrorCode>| matches!(code, None | Some(ErrorCode::TopicAlreadyExists));
         assert!(codes.iter().all(fine), "{codes:?}");
         assert_eq!(offsets(&mut world, client, "a"), [Some(Offset(0)); 3]);
         let call = world.call(client, AdminCommand::DeleteTopics(vec![TopicName::from("a")]));

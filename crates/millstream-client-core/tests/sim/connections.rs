@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use millstream_broker::{ApiKey, ErrorCode, Fault};
-use millstream_client_core::admin::{AdminCommand, AdminCompletion, AdminError};
 use millstream_client_core::Completion;
+use millstream_client_core::admin::{AdminCommand, AdminCompletion, AdminError};
 use millstream_types::BrokerId;
 
 use crate::world::World;

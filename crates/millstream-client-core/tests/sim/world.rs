@@ -15,7 +15,9 @@ use millstream_client_core::connection::{ConnectionId, Dial};
 use millstream_client_core::consumer::ConsumerMachine;
 use millstream_client_core::engine::Action;
 use millstream_client_core::producer::ProducerMachine;
-use millstream_client_core::{Command, CommandId, Completion, Endpoint, Engine, EngineConfig, Event};
+use millstream_client_core::{
+    Command, CommandId, Completion, Endpoint, Engine, EngineConfig, Event,
+};
 use millstream_protocol::frame::FrameDecoder;
 use millstream_types::{BrokerId, Timestamp};
 
@@ -30,10 +32,7 @@ pub(crate) struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        Self {
-            latency: Duration::from_micros(50)..Duration::from_millis(2),
-            cut_per_mille: 0,
-        }
+        Self { latency: Duration::from_micros(50)..Duration::from_millis(2), cut_per_mille: 0 }
     }
 }
 

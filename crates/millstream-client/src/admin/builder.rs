@@ -21,10 +21,7 @@ impl AdminBuilder {
     pub(super) fn new(bootstrap: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut client = ClientConfig::new(bootstrap, "millstream-admin");
         client.engine.connections_max_idle = Some(CONNECTIONS_MAX_IDLE);
-        Self {
-            client,
-            properties: Properties::new(),
-        }
+        Self { client, properties: Properties::new() }
     }
 
     client_setters!();
@@ -42,7 +39,7 @@ impl AdminBuilder {
         self
     }
 
-    /// Makes the client. It connects when it is first called.
+    /// Makes the client. It begins to connect at once, in the background.
     ///
     /// # Errors
     /// A setting is wrong, or its thread cannot be started.

@@ -168,9 +168,7 @@ impl Admin {
     }
 
     fn new(handle: ClientHandle) -> Self {
-        Self {
-            client: Arc::new(Client { handle }),
-        }
+        Self { client: Arc::new(Client { handle }) }
     }
 
     /// Creates topics.

@@ -47,9 +47,7 @@ impl ClientConfig {
             id.clone_into(&mut self.engine.client_id);
         }
         let mut millis = |name, into: &mut Duration| {
-            properties
-                .millis(name)
-                .map(|read| *into = read.unwrap_or(*into))
+            properties.millis(name).map(|read| *into = read.unwrap_or(*into))
         };
         let engine = &mut self.engine;
         millis("request.timeout.ms", &mut engine.request_timeout)?;
@@ -93,9 +91,7 @@ impl ClientConfig {
 
     /// What makes the client's connections.
     pub(crate) fn connector(&self) -> Arc<dyn Connector> {
-        Arc::new(TcpConnector {
-            options: self.socket.clone(),
-        })
+        Arc::new(TcpConnector { options: self.socket.clone() })
     }
 
     /// The thread to run on: the one given, or one of the client's own.
@@ -137,15 +133,10 @@ fn parse_endpoint(server: &str) -> Option<Endpoint> {
     // A listener is often pasted whole: PLAINTEXT://host:9092.
     let server = server.strip_prefix("PLAINTEXT://").unwrap_or(server);
     let (host, port) = server.rsplit_once(':')?;
-    let host = host
-        .strip_prefix('[')
-        .map_or(Some(host), |inner| inner.strip_suffix(']'))?;
+    let host = host.strip_prefix('[').map_or(Some(host), |inner| inner.strip_suffix(']'))?;
     let is_host = !host.is_empty() && !host.contains(['/', '[', ']', ' ']);
     let port = port.parse().ok().filter(|port| *port != 0)?;
-    is_host.then(|| Endpoint {
-        host: host.to_owned(),
-        port,
-    })
+    is_host.then(|| Endpoint { host: host.to_owned(), port })
 }
 
 /// The setters of [`ClientConfig`], for a builder that holds it in the field `client`.

@@ -13,10 +13,7 @@ pub(super) enum Standing {
 
 /// What becomes of a property that its client did not read.
 pub(super) fn standing(name: &str) -> Standing {
-    if let Some((_, reason)) = UNSUPPORTED
-        .iter()
-        .find(|(prefix, _)| name.starts_with(prefix))
-    {
+    if let Some((_, reason)) = UNSUPPORTED.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Standing::Unsupported(reason);
     }
     let known = PRODUCER.iter().chain(CONSUMER).chain(COMMON).chain(JVM);

@@ -59,10 +59,8 @@ impl Properties {
     /// The file cannot be read, or is malformed.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::File {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
         Self::parse(&text)
     }
 
@@ -79,9 +77,7 @@ impl Properties {
 
     /// All properties, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -158,14 +154,8 @@ mod tests {
         let text = "a=1\n  b : 2\nc 3\n# d=4\n! e=5\n\nf = x\\\n   y \ng\\=h=\\u0041\\tb\ni\n";
         let properties = Properties::parse(text).unwrap();
         let all: Vec<_> = properties.iter().collect();
-        let expected = [
-            ("a", "1"),
-            ("b", "2"),
-            ("c", "3"),
-            ("f", "xy "),
-            ("g=h", "A\tb"),
-            ("i", ""),
-        ];
+        let expected =
+            [("a", "1"), ("b", "2"), ("c", "3"), ("f", "xy "), ("g=h", "A\tb"), ("i", "")];
         assert_eq!(all, expected);
     }
 

@@ -18,10 +18,7 @@ pub(crate) struct PropertyReader<'a> {
 
 impl<'a> PropertyReader<'a> {
     pub(crate) fn new(properties: &'a Properties) -> Self {
-        Self {
-            properties,
-            unread: properties.iter().map(|(name, _)| name).collect(),
-        }
+        Self { properties, unread: properties.iter().map(|(name, _)| name).collect() }
     }
 
     /// A property as it stands.
@@ -85,12 +82,10 @@ impl<'a> PropertyReader<'a> {
 
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, ConfigError> {
-        self.value(name, "true or false", |text| {
-            match text.to_ascii_lowercase().as_str() {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => None,
-            }
+        self.value(name, "true or false", |text| match text.to_ascii_lowercase().as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
         })
     }
 
@@ -123,10 +118,7 @@ impl<'a> PropertyReader<'a> {
                     });
                 }
                 Standing::Unknown(suggestion) => {
-                    return Err(ConfigError::UnknownProperty {
-                        name: name.to_owned(),
-                        suggestion,
-                    });
+                    return Err(ConfigError::UnknownProperty { name: name.to_owned(), suggestion });
                 }
             }
         }

@@ -39,10 +39,7 @@ pub(crate) struct ClientHandle {
 
 impl ClientHandle {
     pub(super) fn new(io: IoThread) -> Self {
-        Self {
-            shared: Arc::new(Shared::default()),
-            io,
-        }
+        Self { shared: Arc::new(Shared::default()), io }
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -69,10 +66,12 @@ impl ClientHandle {
     ///
     /// # Cancel safety
     /// The call is posted on the first poll. Dropping the future then loses only the answer.
-    pub(crate) async fn call(&self, command: impl Into<Command>) -> Result<Completion, ClientClosed> {
+    pub(crate) async fn call(
+        &self,
+        command: impl Into<Command>,
+    ) -> Result<Completion, ClientClosed> {
         let (sender, receiver) = oneshot::channel();
-        self.shared
-            .push_waiting(command.into(), Reply::Async(sender));
+        self.shared.push_waiting(command.into(), Reply::Async(sender));
         receiver.await.map_err(|_| ClientClosed)
     }
 
@@ -84,8 +83,7 @@ impl ClientHandle {
         timeout: Duration,
     ) -> Result<Completion, BlockingCallError> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.shared
-            .push_waiting(command.into(), Reply::Blocking(sender));
+        self.shared.push_waiting(command.into(), Reply::Blocking(sender));
         receiver.recv_timeout(timeout).map_err(|error| match error {
             RecvTimeoutError::Timeout => BlockingCallError::TimedOut,
             RecvTimeoutError::Disconnected => ClientClosed.into(),
@@ -117,9 +115,7 @@ impl ClientHandle {
 
 impl fmt::Debug for ClientHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientHandle")
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
+        f.debug_struct("ClientHandle").field("closed", &self.is_closed()).finish_non_exhaustive()
     }
 }
 

@@ -31,10 +31,7 @@ impl IoThread {
     /// # Errors
     /// The operating system refuses the thread or its event queue.
     pub fn start(name: &str) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let handle = runtime.handle().clone();
         let (alive, last_clone_gone) = oneshot::channel::<()>();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -42,11 +39,7 @@ impl IoThread {
             let _ = runtime.block_on(last_clone_gone);
         })?;
         Ok(Self {
-            inner: Arc::new(Inner {
-                name: name.to_owned(),
-                runtime: handle,
-                _alive: alive,
-            }),
+            inner: Arc::new(Inner { name: name.to_owned(), runtime: handle, _alive: alive }),
         })
     }
 
@@ -58,8 +51,6 @@ impl IoThread {
 
 impl fmt::Debug for IoThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IoThread")
-            .field("name", &self.inner.name)
-            .finish_non_exhaustive()
+        f.debug_struct("IoThread").field("name", &self.inner.name).finish_non_exhaustive()
     }
 }

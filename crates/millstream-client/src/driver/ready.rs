@@ -36,10 +36,7 @@ impl ReadyList {
 
     /// A waker that also says which connection is ready.
     pub(super) fn connection_waker(self: &Arc<Self>, id: ConnectionId) -> Waker {
-        Waker::from(Arc::new(ConnectionWaker {
-            id,
-            list: Arc::clone(self),
-        }))
+        Waker::from(Arc::new(ConnectionWaker { id, list: Arc::clone(self) }))
     }
 
     /// Says that a connection has more to do, without a wake-up from outside.

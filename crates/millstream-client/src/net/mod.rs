@@ -16,7 +16,8 @@ pub(crate) use tcp::{SocketOptions, TcpConnector};
 /// waker of `cx` when they would have to.
 pub(crate) trait Transport: Send {
     /// Reads into the spare capacity of `buffer`: how many bytes came, 0 at the end of the stream.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>>;
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut)
+    -> Poll<io::Result<usize>>;
 
     /// Writes from the front of `transmit`, without advancing it: how many bytes went.
     fn poll_write(&mut self, cx: &mut Context<'_>, transmit: &Transmit) -> Poll<io::Result<usize>>;

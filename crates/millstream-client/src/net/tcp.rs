@@ -31,10 +31,7 @@ pub(crate) struct SocketOptions {
 impl Default for SocketOptions {
     /// The operating system's choice, unlike Java's fixed 128 and 64 KiB: it grows with need.
     fn default() -> Self {
-        Self {
-            send_buffer: None,
-            receive_buffer: None,
-        }
+        Self { send_buffer: None, receive_buffer: None }
     }
 }
 
@@ -92,7 +89,11 @@ async fn connect_address(address: SocketAddr, options: &SocketOptions) -> io::Re
 struct Tcp(TcpStream);
 
 impl Transport for Tcp {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
         loop {
             match self.0.try_read_buf(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

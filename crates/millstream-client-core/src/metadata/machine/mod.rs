@@ -15,6 +15,9 @@ use crate::cx::Cx;
 use crate::outbox::{Destination, Lane, Request, RequestFailure, RequestId, Response};
 use crate::timer;
 
+/// The longest wait between two looks for a topic that the cluster does not have.
+const MISSING_TOPIC_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// Sends Metadata requests, one at a time.
 #[derive(Debug)]
 pub struct MetadataMachine {
@@ -25,6 +28,10 @@ pub struct MetadataMachine {
     rng: Rng,
     in_flight: Option<InFlight>,
     failures: u32,
+    /// Answers in a row that lacked a topic that somebody wants.
+    misses: u32,
+    /// When to look for such topics again.
+    look_again: Option<Instant>,
     /// Since when every request failed.
     failing_since: Option<Instant>,
     /// When to start again from the bootstrap servers (KIP-1102).
@@ -60,6 +67,8 @@ impl MetadataMachine {
             rng,
             in_flight: None,
             failures: 0,
+            misses: 0,
+            look_again: None,
             failing_since: None,
             rebootstrap_after: config.rebootstrap_after,
             refreshed: None,
@@ -136,7 +145,11 @@ impl MetadataMachine {
         if sent.whole {
             self.refreshed = Some(cx.now);
         }
+        // Whoever asks for updates all the time does not get one all the time.
         self.not_before = Some(cx.now + self.backoff.after(self.failures.max(1), &mut self.rng));
+        self.misses = if cx.metadata.has_missing_topics() { self.misses + 1 } else { 0 };
+        let patient = Backoff::new(self.backoff.initial, MISSING_TOPIC_WAIT_MAX);
+        self.look_again = Some(cx.now + patient.after(self.misses, &mut self.rng));
     }
 
     fn handle_failure(&mut self, error: String, cx: &mut Cx<'_>) {
@@ -154,19 +167,17 @@ impl MetadataMachine {
     }
 
     /// When the next request is due: at once for a topic that is new, after the backoff for an
-    /// update that somebody asked for, by age otherwise.
+    /// update that somebody asked for, more patiently for topics that are missing, and by age.
     fn next_update(&self, now: Instant, metadata: &Metadata) -> Option<Instant> {
-        let asked_for = metadata.update_wanted() || metadata.has_missing_topics();
-        if metadata.new_topics().next().is_some() && self.failures == 0 {
+        if metadata.has_new_topics() && self.failures == 0 {
             return Some(now);
         }
-        let Some(refreshed) = self.refreshed else {
+        let refreshed = self.refreshed.filter(|_| !metadata.update_wanted());
+        let Some(refreshed) = refreshed.filter(|_| !metadata.has_new_topics()) else {
             return Some(self.not_before.unwrap_or(now));
         };
-        if asked_for || metadata.new_topics().next().is_some() {
-            return Some(self.not_before.unwrap_or(now));
-        }
-        Some(refreshed + self.max_age)
+        let look_again = self.look_again.filter(|_| metadata.has_missing_topics());
+        timer::earliest(look_again, Some(refreshed + self.max_age))
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) {
@@ -174,7 +185,8 @@ impl MetadataMachine {
             cx.metadata.expire_topics(since);
         }
         let aged = self.refreshed.is_none_or(|at| at + self.max_age <= cx.now);
-        let whole = aged || cx.metadata.update_wanted() || cx.metadata.has_missing_topics();
+        let looks = timer::is_due(self.look_again, cx.now) && cx.metadata.has_missing_topics();
+        let whole = aged || looks || cx.metadata.update_wanted();
         let asked = cx.metadata.begin_update(!whole);
         let topics = asked.as_ref().map(|names| {
             let topic = |name: &TopicName| {
@@ -207,3 +219,6 @@ fn check_cluster(answer: &MetadataResponse, metadata: &Metadata) -> Result<(), S
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

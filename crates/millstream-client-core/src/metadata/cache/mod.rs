@@ -10,9 +10,7 @@ use millstream_protocol::messages::metadata_response::{
     MetadataResponsePartition, MetadataResponseTopic,
 };
 use millstream_protocol::negotiate::BrokerVersions;
-use millstream_types::{
-    BrokerId, ClusterId, LeaderEpoch, TopicId, TopicName, TopicPartition,
-};
+use millstream_types::{BrokerId, ClusterId, LeaderEpoch, TopicId, TopicName, TopicPartition};
 
 use super::view::{Broker, Leader, Partition, Topic};
 use crate::config::Endpoint;
@@ -41,6 +39,10 @@ pub struct Metadata {
     names_by_id: BTreeMap<TopicId, TopicName>,
     versions: BTreeMap<BrokerId, Arc<BrokerVersions>>,
     wanted: BTreeMap<TopicName, Want>,
+    /// Wanted topics that no request has asked for yet.
+    fresh: BTreeSet<TopicName>,
+    /// How many wanted topics the cluster does not have.
+    missing: usize,
     wants_all_topics: bool,
     update_requested: bool,
     generation: u64,
@@ -52,8 +54,6 @@ struct Want {
     last_asked: Instant,
     /// The error of the last answer; `None` while there was no answer or the topic is known.
     error: Option<ErrorCode>,
-    /// Asked for by no request yet: an update is due for it alone.
-    is_new: bool,
 }
 
 impl Metadata {
@@ -142,7 +142,8 @@ impl Metadata {
             want.last_asked = now;
             return;
         }
-        self.wanted.insert(name.clone(), Want { last_asked: now, error: None, is_new: true });
+        self.wanted.insert(name.clone(), Want { last_asked: now, error: None });
+        self.fresh.insert(name.clone());
     }
 
     /// Asks for all topics of the cluster instead of single ones (pattern subscriptions).
@@ -281,8 +282,10 @@ impl Metadata {
             name.clone(),
             Topic { name: name.clone(), id, is_internal: answer.is_internal, partitions },
         );
-        if let Some(want) = self.wanted.get_mut(&name) {
-            want.error = None;
+        if let Some(want) = self.wanted.get_mut(&name)
+            && want.error.take().is_some()
+        {
+            self.missing -= 1;
         }
         Some(name)
     }
@@ -291,42 +294,40 @@ impl Metadata {
         if let Some(known) = self.topics.remove(name) {
             self.names_by_id.remove(&known.id);
         }
-        if let Some(want) = self.wanted.get_mut(name) {
-            want.error = Some(error);
+        if let Some(want) = self.wanted.get_mut(name)
+            && want.error.replace(error).is_none()
+        {
+            self.missing += 1;
         }
     }
 
     /// Whether an update was asked for, by name or by somebody's `request_update`.
-    pub(super) fn update_wanted(&self) -> bool {
+    pub(super) const fn update_wanted(&self) -> bool {
         self.update_requested
     }
 
-    /// The topics that were asked for and that no request carries yet.
-    pub(super) fn new_topics(&self) -> impl Iterator<Item = &TopicName> {
-        self.wanted.iter().filter(|(_, want)| want.is_new).map(|(name, _)| name)
+    /// Whether topics were asked for that no request carries yet.
+    pub(super) fn has_new_topics(&self) -> bool {
+        !self.fresh.is_empty()
     }
 
-    /// The topics that the cluster does not have; they are asked for again until they turn up.
-    pub(super) fn has_missing_topics(&self) -> bool {
-        self.wanted.values().any(|want| want.error.is_some())
+    /// Whether the cluster lacks a topic that is wanted; it may turn up.
+    pub(super) const fn has_missing_topics(&self) -> bool {
+        self.missing > 0
     }
 
     /// Begins an update: the topics to ask for, `None` for all.
     pub(super) fn begin_update(&mut self, only_new: bool) -> Option<BTreeSet<TopicName>> {
-        let asked = (!self.wants_all_topics).then(|| {
-            self.wanted
-                .iter()
-                .filter(|(_, want)| want.is_new || !only_new)
-                .map(|(name, _)| name.clone())
-                .collect()
-        });
-        for want in self.wanted.values_mut() {
-            want.is_new = false;
-        }
-        if !only_new {
+        let fresh = std::mem::take(&mut self.fresh);
+        if self.wants_all_topics {
             self.update_requested = false;
+            return None;
         }
-        asked
+        if only_new {
+            return Some(fresh);
+        }
+        self.update_requested = false;
+        Some(self.wanted.keys().cloned().collect())
     }
 
     /// Drops topics that nobody has asked for since `since`.
@@ -338,7 +339,9 @@ impl Metadata {
             .map(|(name, _)| name.clone())
             .collect();
         for name in idle {
-            self.wanted.remove(&name);
+            let want = self.wanted.remove(&name);
+            self.missing -= usize::from(want.is_some_and(|want| want.error.is_some()));
+            self.fresh.remove(&name);
             if let Some(topic) = self.topics.remove(&name) {
                 self.names_by_id.remove(&topic.id);
             }
@@ -360,9 +363,14 @@ fn apply_partition(known: Option<&Topic>, answer: &MetadataResponsePartition) ->
     let answer = Partition::read(answer);
     let known = known.and_then(|topic| topic.partitions.get(&answer.id));
     match known {
-        Some(known) if answer.leader_epoch.is_some() && known.leader_epoch > answer.leader_epoch => {
+        Some(known)
+            if answer.leader_epoch.is_some() && known.leader_epoch > answer.leader_epoch =>
+        {
             known.clone()
         }
         _ => answer,
     }
 }
+
+#[cfg(test)]
+mod tests;

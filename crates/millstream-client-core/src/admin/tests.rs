@@ -1,1 +1,0 @@
-//! Admin calls in virtual time.
