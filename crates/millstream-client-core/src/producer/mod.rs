@@ -20,6 +20,8 @@ mod memory;
 mod partitioner;
 mod shared;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use clock::Clock;

@@ -33,6 +33,8 @@ impl Identity {
 pub(crate) struct Sequence {
     pub(crate) identity: Identity,
     pub(crate) base: i32,
+    /// Counts the batches of the partition that got a place.
+    pub(crate) ordinal: u64,
 }
 
 /// Orders the batches of a partition; the parts of a split batch stand in its place.
@@ -68,7 +70,7 @@ impl Batch {
     ) -> Self {
         let SealedBuffer { mut batch, mut charge } = sealed;
         let records = batch.record_count();
-        if let Some(Sequence { identity, base }) = sequence {
+        if let Some(Sequence { identity, base, .. }) = sequence {
             batch.set_producer(identity.id, identity.epoch, base);
         }
         charge.put_back(batch.into_bytes());

@@ -7,7 +7,7 @@
 //! * A batch that may be written keeps its sequence number until an answer proves that it is not.
 //! * Once a batch with a sequence number ends without being known to be written, the partition goes on
 //!   in a new epoch from sequence 0, when no batch is left that may be written in the old one.
-//! * At most as many batches have sequence numbers and no answer as a broker can recognise again.
+//! * No batch is sent that could push the oldest unanswered one out of what a broker remembers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use millstream_types::{BrokerId, TopicId};
 
 use super::batch::{Batch, BatchKey, Identity, Sequence};
 use crate::producer::accumulator::Partition;
+use crate::producer::config::IDEMPOTENT_IN_FLIGHT_MAX;
 
 /// When a partition has something to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub(crate) struct PartitionState {
     pub(crate) retry_at: Option<Instant>,
     identity: Option<Identity>,
     next_sequence: i32,
+    next_ordinal: u64,
     /// The most batches that may be unanswered.
     in_flight_max: usize,
     /// Nothing is sent until all that is on its way was answered.
@@ -92,6 +94,7 @@ impl PartitionState {
             retry_at: None,
             identity: None,
             next_sequence: 0,
+            next_ordinal: 0,
             in_flight_max,
             is_draining: false,
             // A broker that has no state of a producer takes any sequence number for the first
@@ -122,13 +125,14 @@ impl PartitionState {
         if self.is_draining || self.in_flight.len() >= in_flight_max {
             return Due::Idle;
         }
-        if !self.retries.is_empty() {
+        if let Some(retry) = self.retries.front() {
             return match self.retry_at {
+                _ if retry.sequence.is_none() && self.is_window_full() => Due::Idle,
                 Some(at) if at > pace.now => Due::At(at),
                 _ => Due::Now,
             };
         }
-        if self.has_gap {
+        if self.has_gap || self.is_window_full() {
             return Due::Idle;
         }
         let queue = self.shared.queue();
@@ -141,6 +145,16 @@ impl PartitionState {
         let is_wanted = pace.flush_epoch.is_some_and(|epoch| open.handle.flush_epoch <= epoch);
         let due = open.handle.opened + pace.linger;
         if is_wanted || pace.in_haste || due <= pace.now { Due::Now } else { Due::At(due) }
+    }
+
+    /// Whether one more batch could push the oldest unanswered one out of what the broker remembers
+    /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`): answered ones behind it count too.
+    fn is_window_full(&self) -> bool {
+        let oldest = self.in_flight.front().and_then(|batch| batch.sequence);
+        oldest.is_some_and(|oldest| {
+            let window = self.next_ordinal - oldest.ordinal;
+            window >= IDEMPOTENT_IN_FLIGHT_MAX as u64
+        })
     }
 
     /// When the oldest batch without an end was opened.
@@ -160,9 +174,10 @@ impl PartitionState {
     /// The sequence number for a batch of `records` records, the next one.
     pub(crate) fn draw_sequence(&mut self, records: i32) -> Option<Sequence> {
         let identity = self.identity?;
-        let base = self.next_sequence;
+        let (base, ordinal) = (self.next_sequence, self.next_ordinal);
         self.next_sequence = next_sequence(base, records);
-        Some(Sequence { identity, base })
+        self.next_ordinal += 1;
+        Some(Sequence { identity, base, ordinal })
     }
 
     /// Puts a batch on its way.
@@ -182,9 +197,11 @@ impl PartitionState {
 
     /// A batch is known to be written: the sequence holds up to it.
     pub(crate) fn written(&mut self, sequence: Option<Sequence>) {
-        self.failures = 0;
-        self.retry_at = None;
-        self.is_probing = false;
+        if !self.is_draining {
+            self.failures = 0;
+            self.retry_at = None;
+            self.is_probing = false;
+        }
         if sequence.map(|sequence| sequence.identity) == self.identity {
             self.has_gap = false;
         }
