@@ -62,6 +62,16 @@ pub enum TopologyError {
         /// The source.
         source_name: String,
     },
+    /// A name was given to a verb that adds no operator.
+    #[error(
+        "the name {name:?} was given to {verb}, which adds no operator; name the repartition topic by Grouped instead"
+    )]
+    UnusedName {
+        /// The name.
+        name: String,
+        /// The verb.
+        verb: &'static str,
+    },
     /// Two groupings name their repartition topic alike, without being clones of one.
     #[error(
         "two groupings both name their repartition topic {topic:?}; name one of them otherwise, or clone the grouped stream"

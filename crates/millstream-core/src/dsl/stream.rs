@@ -7,6 +7,7 @@ use std::sync::Arc;
 use millstream_types::{DefaultSerde, Serde};
 
 use super::{Grouped, KGroupedStream, Named, Produced};
+use crate::TopologyError;
 use crate::graph::{NodeId, NodeKind, SharedGraph};
 use crate::names::{self, check_name};
 use crate::operator::{
@@ -254,8 +255,15 @@ impl<K: 'static, V: 'static> KStream<K, V> {
     }
 
     fn check_grouping(&self, grouped: &Grouped<K, V>) {
+        let mut graph = self.graph.lock();
         if let Some(name) = &grouped.name {
-            self.graph.lock().note(check_name("grouping", name));
+            graph.note(check_name("grouping", name));
+        }
+        if let Some(name) = &self.next_name {
+            graph.note(Err(TopologyError::UnusedName {
+                name: name.to_string(),
+                verb: "group_by_key",
+            }));
         }
     }
 

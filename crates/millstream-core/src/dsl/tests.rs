@@ -339,6 +339,12 @@ fn programs_that_are_no_topologies_name_their_operators() {
         ]],
     );
     check_error(
+        |builder| lines(builder).named("x").group_by_key().count().to_stream().to("out"),
+        expect![[
+            r#"the name "x" was given to group_by_key, which adds no operator; name the repartition topic by Grouped instead"#
+        ]],
+    );
+    check_error(
         |builder| {
             let consumed = Consumed::<String, String>::default();
             builder.stream_of(Vec::<&str>::new(), consumed).to("a");
