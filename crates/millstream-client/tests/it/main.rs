@@ -5,4 +5,6 @@
 
 mod admin;
 mod connection;
+mod consume;
+mod groups;
 mod support;
