@@ -84,7 +84,7 @@ fn grow(state: &mut State, wanted: &CreatePartitionsTopic, dry: bool) -> Result<
         return Ok(());
     }
     let State { topics, nodes, .. } = state;
-    if let Some(topic) = topics.get_mut(&wanted.name) {
+    if let Some(topic) = topics.topic_mut(&wanted.name) {
         let new = replicas.into_iter();
         topic.partitions.extend(new.map(|replicas| Partition::new(replicas, nodes)));
     }

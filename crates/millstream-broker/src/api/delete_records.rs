@@ -57,7 +57,7 @@ fn delete(
     topic: &str,
     wanted: &DeleteRecordsPartition,
 ) -> Result<Offset, ErrorCode> {
-    let topic = state.topics.get_mut(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let topic = state.topics.topic_mut(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let deletable = topic.configs.deletable;
     let partition =
         topic.partition_mut(wanted.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;

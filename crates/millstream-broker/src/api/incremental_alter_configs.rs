@@ -75,7 +75,7 @@ pub(super) fn topic_of<'a>(
         ));
     }
     let code = ErrorCode::UnknownTopicOrPartition;
-    let topic = state.topics.get_mut(name);
+    let topic = state.topics.topic_mut(name);
     topic.ok_or_else(|| Refused::new(code, format!("The topic '{name}' does not exist.")))
 }
 

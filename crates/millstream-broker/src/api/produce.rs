@@ -205,16 +205,18 @@ fn append_batch(
         .with_log_start_offset(partition.log.start().0))
 }
 
-/// What `LogValidator` checks by the header alone.
+/// What is refused of a batch that is sound in itself.
 fn check(
     header: &BatchHeader,
     bytes: &Bytes,
     configs: &TopicConfigs,
     version: i16,
 ) -> Result<(), Refused> {
-    let invalid = |why: &str| Err(Refused::new(ErrorCode::InvalidRecord, why));
     if header.attributes.is_control() {
-        return invalid("Clients are not allowed to write control records");
+        return Err(Refused::new(
+            ErrorCode::InvalidRecord,
+            "Clients are not allowed to write control records",
+        ));
     }
     if header.attributes.is_transactional() {
         return Err(Refused::new(
@@ -222,21 +224,11 @@ fn check(
             "transactions are not implemented by this broker",
         ));
     }
-    if header.record_count <= 0 || header.last_offset_delta != header.record_count - 1 {
-        return invalid("Batch has an inconsistent offset range or no record");
-    }
-    if header.producer_id.0 >= 0 && header.base_sequence < 0 {
-        return invalid("Invalid sequence number in a record batch with a producer id");
-    }
-    match header.attributes.compression() {
-        Ok(Compression::Zstd) if version < ZSTD => {
-            return Err(Refused::new(
-                ErrorCode::UnsupportedCompressionType,
-                "Produce requests with version below 7 are not allowed to use ZStandard compression",
-            ));
-        }
-        Ok(_) => {}
-        Err(_) => return invalid("Unknown compression type"),
+    if version < ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
+        return Err(Refused::new(
+            ErrorCode::UnsupportedCompressionType,
+            "Produce requests with version below 7 are not allowed to use ZStandard compression",
+        ));
     }
     if bytes.len() > configs.max_message_bytes {
         let why = format!(

@@ -21,9 +21,8 @@ pub(crate) fn verify(bytes: &Bytes) -> Result<BatchHeader, Refused> {
             "Produce requests are only allowed to contain record batches with magic version 2",
         ));
     }
-    let header = *batch.header();
-    check(batch)?;
-    Ok(header)
+    batch.verify().map_err(refuse)?;
+    Ok(*batch.header())
 }
 
 fn refuse(error: BatchError) -> Refused {

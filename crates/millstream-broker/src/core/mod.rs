@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 pub(crate) mod configs;
 pub(crate) mod connection;
+mod controls;
 pub(crate) mod fault;
 pub(crate) mod frame;
 pub(crate) mod group;
@@ -19,8 +20,9 @@ pub(crate) mod state;
 pub(crate) mod timers;
 pub(crate) mod topic;
 
-pub use cluster::{Cluster, ControlError, Output};
+pub use cluster::{Cluster, Output};
 pub use config::{ClusterConfig, GroupConfig, Limits};
 pub use connection::ConnectionId;
+pub use controls::ControlError;
 pub use fault::Fault;
 pub use frame::ResponseFrame;

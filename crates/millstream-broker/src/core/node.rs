@@ -29,7 +29,7 @@ impl Nodes {
         self.0.get(&id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: BrokerId) -> Option<&mut Node> {
+    pub(crate) fn node_mut(&mut self, id: BrokerId) -> Option<&mut Node> {
         self.0.get_mut(&id)
     }
 

@@ -180,7 +180,7 @@ impl SessionCache {
     }
 
     /// The session of this id.
-    pub(crate) fn get_mut(&mut self, id: i32) -> Option<&mut Session> {
+    pub(crate) fn session_mut(&mut self, id: i32) -> Option<&mut Session> {
         self.sessions.get_mut(&id)
     }
 }

@@ -158,7 +158,7 @@ impl Topics {
         self.slots.get(*self.by_name.get(name)?)?.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Topic> {
+    pub(crate) fn topic_mut(&mut self, name: &str) -> Option<&mut Topic> {
         self.slots.get_mut(*self.by_name.get(name)?)?.as_mut()
     }
 

@@ -1,5 +1,7 @@
 //! The broker over real sockets: raw frames, nodes that die and come back, clients that are none.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test panics")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;

@@ -232,7 +232,7 @@ impl FetchPlan {
             }
             FetchContext::Incremental(id) => {
                 let sessions = state.sessions.entry(self.node).or_default();
-                let Some(session) = sessions.get_mut(*id) else {
+                let Some(session) = sessions.session_mut(*id) else {
                     return (*id, reads);
                 };
                 reads.retain(|read| {
