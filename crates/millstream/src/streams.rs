@@ -332,9 +332,10 @@ fn finish(app: &Application, threads: Vec<JoinHandle<()>>, within: Duration) -> 
     let mut states = app.lifecycle.subscribe();
     let mut in_time = true;
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {
-        let ended = states.wait_for(|state| state.is_final());
-        let timeout = tokio::time::timeout_at(deadline.into(), ended);
-        in_time = runtime.block_on(timeout).is_ok();
+        in_time = runtime.block_on(async {
+            let ended = states.wait_for(|state| state.is_final());
+            tokio::time::timeout_at(deadline.into(), ended).await.is_ok()
+        });
     }
     if !in_time {
         tracing::warn!(?within, "closing did not end in time: what is left goes on by itself");

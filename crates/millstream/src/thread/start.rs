@@ -109,6 +109,7 @@ async fn build(app: &Arc<Application>, index: usize) -> Result<StreamThread, Str
     let reader = Consumer::reader(config.bootstrap.iter().map(String::as_str))
         .client_id(format!("{name}-restore-consumer"))
         .auto_offset_reset(OffsetReset::None)
+        .auto_create_topics(false)
         .properties(&config.clients.restore_consumer())
         .io_thread(&io)
         .build()
@@ -162,6 +163,8 @@ async fn group_consumer(
         .group(config.application_id.as_str())
         .client_id(format!("{name}-consumer"))
         .auto_offset_reset(OffsetReset::Earliest)
+        // A repartition topic that a broker made by itself would have the wrong partitions.
+        .auto_create_topics(false)
         .properties(&config.clients.main_consumer())
         .assignors([Arc::new(assignor)])
         .io_thread(io)
