@@ -239,8 +239,10 @@ impl Landing<'_> {
     /// A broker from before KIP-74 cut the first batch off: the next fetch asks for enough.
     fn ask_for_more(&mut self, needed: Option<usize>, offset: Offset) {
         let limit = self.want.max_bytes;
-        let wanted = needed
-            .map_or(limit.saturating_mul(2), |needed| i32::try_from(needed).unwrap_or(i32::MAX));
+        let wanted = needed.map_or_else(
+            || limit.saturating_mul(2),
+            |needed| i32::try_from(needed).unwrap_or(i32::MAX),
+        );
         if wanted <= limit {
             let error = FetchError::TooLarge { partition: self.tp.clone(), offset, limit };
             self.halt(error);

@@ -187,11 +187,12 @@ fn wanted(
         return None;
     };
     let broker = follower(partition, cx.metadata, cx.now).unwrap_or(leader.broker);
+    let default = shared.config().max_partition_fetch_bytes;
     let wanted = Wanted {
         topic_id,
         offset: position.offset,
         leader_epoch: leader.epoch,
-        max_bytes: partition.fetch_bytes.unwrap_or(shared.config().max_partition_fetch_bytes),
+        max_bytes: partition.fetch_bytes.unwrap_or(default),
         stamp: partition.stamp,
         version: partition.version,
     };

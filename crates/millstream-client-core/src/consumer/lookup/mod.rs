@@ -4,7 +4,9 @@
 //! application that ask for offsets.
 
 mod answers;
+mod call;
 mod requests;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,14 +15,15 @@ use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::{
     ListOffsetsResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
 };
-use millstream_types::{BrokerId, Offset, OffsetAndMetadata, TopicPartition};
+use millstream_types::{BrokerId, TopicPartition};
 
 use self::answers::Answers;
-use self::requests::Sought;
-use super::command::{ConsumerCompletion, OffsetSpec};
+use self::call::{Call, CallKind};
+use self::settle::settle;
+use super::command::OffsetSpec;
 use super::error::{ConsumerError, FetchError};
 use super::notice::Next;
-use super::partition::{Phase, Position, Reset, ResetCause, Stamp};
+use super::partition::{Phase, Position, Stamp};
 use super::shared::ConsumerShared;
 use super::table::Table;
 use crate::backoff::{Backoff, Rng};
@@ -59,24 +62,6 @@ enum What {
 struct Asked {
     stamp: Stamp,
     version: u64,
-}
-
-/// A call of the application.
-#[derive(Debug)]
-struct Call {
-    what: CallKind,
-    started: Instant,
-    timeout: Duration,
-    in_flight: usize,
-    failures: u32,
-    not_before: Option<Instant>,
-    last_error: String,
-}
-
-#[derive(Debug)]
-enum CallKind {
-    Committed { left: Vec<TopicPartition>, found: BTreeMap<TopicPartition, OffsetAndMetadata> },
-    Offsets { left: BTreeMap<TopicPartition, OffsetSpec>, found: BTreeMap<TopicPartition, Offset> },
 }
 
 impl Lookups {
@@ -364,186 +349,5 @@ fn refused_lookup(shared: &ConsumerShared, failure: &RequestFailure) -> FetchErr
         None => {
             FetchError::Refused { what: failure.to_string(), error: ErrorCode::UnsupportedVersion }
         }
-    }
-}
-
-/// A position was found, or was found not to be: the partition goes on.
-fn settle(
-    shared: &ConsumerShared,
-    table: &mut Table,
-    tp: &TopicPartition,
-    sought: &Sought,
-    cx: &mut Cx<'_>,
-) {
-    let Some(phase) = table.partitions.get(tp).map(|partition| partition.phase) else { return };
-    match (phase, sought) {
-        (Phase::NeedsCommitted, Sought::Committed(Some(committed))) => {
-            let position = Position { offset: committed.offset, epoch: committed.leader_epoch };
-            let phase = match position.epoch {
-                Some(_) => Phase::NeedsValidation,
-                None => Phase::Fetching,
-            };
-            table.go_to(tp, position, phase);
-        }
-        (Phase::NeedsCommitted, Sought::Committed(None)) => {
-            match shared.reset_phase(ResetCause::NoPosition, None) {
-                Some(phase) => table.enter(tp, phase),
-                None => {
-                    table.enter(tp, Phase::Halted);
-                    table.notify(Next::Failed(FetchError::NoOffset { partition: tp.clone() }));
-                }
-            }
-        }
-        (Phase::NeedsReset(reset), Sought::Offset(offset)) => reset_to(table, tp, reset, *offset),
-        (Phase::NeedsValidation, Sought::EpochEnd(end)) => {
-            validated(shared, table, tp, *end, cx);
-        }
-        _ => {}
-    }
-}
-
-fn reset_to(table: &mut Table, tp: &TopicPartition, reset: Reset, offset: Option<Offset>) {
-    let Some(to) = offset else {
-        // No record is that young: only a time can ask so. The end is where such a record will be.
-        let reset = Reset { spec: OffsetSpec::Latest, ..reset };
-        return table.enter(tp, Phase::NeedsReset(reset));
-    };
-    table.go_to(tp, Position::from(to), Phase::Fetching);
-    if reset.cause != ResetCause::Requested {
-        tracing::info!(partition = %tp, from = ?reset.from, %to, cause = ?reset.cause, "position reset");
-        table.notify(Next::Reset {
-            partition: tp.clone(),
-            from: reset.from,
-            to,
-            cause: reset.cause,
-        });
-    } else {
-        table.wake_waiter();
-    }
-}
-
-/// The leader says where the epoch of our last record ends in its log (KIP-320): before our
-/// position, then what we read from there on is no longer in the log.
-fn validated(
-    shared: &ConsumerShared,
-    table: &mut Table,
-    tp: &TopicPartition,
-    end: Option<Position>,
-    cx: &mut Cx<'_>,
-) {
-    let epoch = cx.metadata.leader(tp).and_then(|leader| leader.epoch);
-    let Some(partition) = table.partitions.get_mut(tp) else { return };
-    let Some(from) = partition.fetch_from else { return };
-    partition.validated = epoch;
-    let Some(end) = end.filter(|end| end.offset < from.offset) else {
-        return table.enter(tp, Phase::Fetching);
-    };
-    let position = partition.position.map_or(from.offset, |position| position.offset);
-    tracing::warn!(partition = %tp, from = %from.offset, to = %end.offset, "the log was truncated");
-    if end.offset >= position {
-        // Only what nobody has seen is gone: forget it and fetch anew.
-        let position = partition.position.unwrap_or(from);
-        return table.go_to(tp, position, Phase::Fetching);
-    }
-    match shared.reset_phase(ResetCause::Truncated, None) {
-        Some(_) => {
-            table.go_to(tp, end, Phase::Fetching);
-            let partition = tp.clone();
-            table.notify(Next::Truncated { partition, from: position, to: end.offset });
-        }
-        None => {
-            table.enter(tp, Phase::Halted);
-            table.notify(Next::Failed(FetchError::Truncated {
-                partition: tp.clone(),
-                position,
-                diverged: end.offset,
-            }));
-        }
-    }
-}
-
-impl Call {
-    const fn new(what: CallKind, timeout: Duration, now: Instant) -> Self {
-        Self {
-            what,
-            started: now,
-            timeout,
-            in_flight: 0,
-            failures: 0,
-            not_before: None,
-            last_error: String::new(),
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        match &self.what {
-            CallKind::Committed { left, .. } => left.is_empty(),
-            CallKind::Offsets { left, .. } => left.is_empty(),
-        }
-    }
-
-    fn complete(self) -> ConsumerCompletion {
-        match self.what {
-            CallKind::Committed { found, .. } => ConsumerCompletion::Committed(Ok(found)),
-            CallKind::Offsets { found, .. } => ConsumerCompletion::ListOffsets(Ok(found)),
-        }
-    }
-
-    fn fail(self, error: ConsumerError) -> ConsumerCompletion {
-        match self.what {
-            CallKind::Committed { .. } => ConsumerCompletion::Committed(Err(error)),
-            CallKind::Offsets { .. } => ConsumerCompletion::ListOffsets(Err(error)),
-        }
-    }
-
-    fn timed_out(&self) -> ConsumerError {
-        let what = match self.what {
-            CallKind::Committed { .. } => "looking committed offsets up",
-            CallKind::Offsets { .. } => "looking offsets up",
-        };
-        let last_error = if self.last_error.is_empty() {
-            "no broker answered".to_owned()
-        } else {
-            self.last_error.clone()
-        };
-        ConsumerError::TimedOut { what, waited: self.timeout, last_error }
-    }
-
-    /// Takes answers over; false if some have to be asked for again.
-    fn take(&mut self, answers: Answers) -> Result<bool, ConsumerError> {
-        let mut all = true;
-        match answers.whole() {
-            Some(error) if error.class().is_retriable() => {
-                self.last_error = error.to_string();
-                return Ok(false);
-            }
-            Some(error) => {
-                return Err(ConsumerError::Refused { what: "the group".to_owned(), error });
-            }
-            None => {}
-        }
-        for (tp, answer) in answers.into_iter() {
-            let sought = match answer {
-                Ok(sought) => sought,
-                Err(error) if error.class().is_retriable() => {
-                    self.last_error = format!("{tp}: {error}");
-                    all = false;
-                    continue;
-                }
-                Err(error) => return Err(ConsumerError::Refused { what: tp.to_string(), error }),
-            };
-            match (&mut self.what, sought) {
-                (CallKind::Committed { left, found }, Sought::Committed(committed)) => {
-                    left.retain(|wanted| *wanted != tp);
-                    found.extend(committed.map(|committed| (tp, committed)));
-                }
-                (CallKind::Offsets { left, found }, Sought::Offset(offset)) => {
-                    left.remove(&tp);
-                    found.extend(offset.map(|offset| (tp, offset)));
-                }
-                _ => {}
-            }
-        }
-        Ok(all)
     }
 }

@@ -161,18 +161,18 @@ const TRANSITIONS: &[(E, &[S], S)] = &[
 impl MemberState {
     /// Every state.
     pub const ALL: [Self; 12] = [
-        S::Unjoined,
-        S::BackingOff,
-        S::RevokingToJoin,
-        S::Describing,
-        S::Joining,
-        S::Assigning,
-        S::Syncing,
-        S::RevokingToAdopt,
-        S::Stable,
-        S::Expired,
-        S::Leaving,
-        S::Failed,
+        Self::Unjoined,
+        Self::BackingOff,
+        Self::RevokingToJoin,
+        Self::Describing,
+        Self::Joining,
+        Self::Assigning,
+        Self::Syncing,
+        Self::RevokingToAdopt,
+        Self::Stable,
+        Self::Expired,
+        Self::Leaving,
+        Self::Failed,
     ];
 
     /// The state that `event` leads to.
@@ -192,12 +192,12 @@ impl MemberState {
     pub const fn beats(self) -> bool {
         matches!(
             self,
-            S::RevokingToJoin
-                | S::Describing
-                | S::Assigning
-                | S::Syncing
-                | S::RevokingToAdopt
-                | S::Stable
+            Self::RevokingToJoin
+                | Self::Describing
+                | Self::Assigning
+                | Self::Syncing
+                | Self::RevokingToAdopt
+                | Self::Stable
         )
     }
 
@@ -205,7 +205,10 @@ impl MemberState {
     /// join or waits for the assignment it answers REBALANCE_IN_PROGRESS.
     #[must_use]
     pub const fn commits(self) -> bool {
-        matches!(self, S::RevokingToJoin | S::Describing | S::RevokingToAdopt | S::Stable)
+        matches!(
+            self,
+            Self::RevokingToJoin | Self::Describing | Self::RevokingToAdopt | Self::Stable
+        )
     }
 }
 
@@ -282,7 +285,8 @@ mod tests {
             Stable --Fail--> Failed
             RevokingToJoin --Fail--> Failed
             RevokingToAdopt --Fail--> Failed
-        "#]].assert_eq(&lines);
+        "#]]
+        .assert_eq(&lines);
     }
 
     #[test]
