@@ -178,7 +178,8 @@ impl Task {
         Ok(())
     }
 
-    /// Notes how far the consumer got in a partition, past records that are not for the task.
+    /// Notes how far the consumer got in a partition, past records that are not for the task. All
+    /// records before that must have been added.
     ///
     /// # Errors
     /// [`TaskError`] if the task does not run or does not read it.

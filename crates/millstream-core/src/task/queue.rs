@@ -66,11 +66,11 @@ impl RecordQueue {
         self.position = Some((committed.offset, committed.leader_epoch));
     }
 
-    /// Notes that the consumer got this far without a record for us.
+    /// Notes that the consumer got this far. It may have gone back, after a reset.
     pub(super) fn update_position(&mut self, offset: Offset, epoch: Option<LeaderEpoch>) {
-        if self.position.is_none_or(|(known, _)| known <= offset) {
-            self.position = Some((offset, epoch));
-        }
+        let known = self.position.filter(|(known, _)| *known == offset);
+        let epoch = epoch.or_else(|| known.and_then(|(_, epoch)| epoch));
+        self.position = Some((offset, epoch));
     }
 
     pub(super) fn add(

@@ -211,6 +211,12 @@ fn offsets_are_those_of_the_next_record_with_epoch_and_time() {
     // Control records behind the batch: the consumer got further than any record.
     task.update_position(&words(), Offset(11), Some(LeaderEpoch(4))).unwrap();
     assert_eq!(task.offsets_to_commit()[&words()], expected(11));
+    task.update_position(&words(), Offset(11), None).unwrap();
+    assert_eq!(task.offsets_to_commit()[&words()], expected(11));
+    // The consumer was reset: what comes now is what is committed.
+    task.add_batch(&words(), batch([(2, 1_000, "a", "z")]), now()).unwrap();
+    task.process(now(), &mut out).unwrap();
+    assert_eq!(task.offsets_to_commit()[&words()], expected(3));
     task.committed();
     assert!(!task.commit_needed() && task.offsets_to_commit().is_empty());
 }
