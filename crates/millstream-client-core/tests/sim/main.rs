@@ -2,6 +2,9 @@
 //!
 //! Each test runs for several seeds and prints the one it runs; what a seed does, it does again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a failing test shows its seed")]
+
 mod admin;
 mod connections;
 mod world;

@@ -107,6 +107,12 @@ impl ClientHandle {
         self.wake();
     }
 
+    /// Whether somebody waits for an answer.
+    #[cfg(test)]
+    pub(super) fn has_waiting_calls(&self) -> bool {
+        !lock(&self.shared.queue).replies.is_empty()
+    }
+
     /// Whether the driver has ended.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.shared.queue).closed

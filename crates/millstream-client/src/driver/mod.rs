@@ -27,3 +27,6 @@ pub(crate) fn spawn(
     io.spawn(future::Driver::new(engine, connector, handle.shared(), io.clone(), Box::new(sink)));
     handle
 }
+
+#[cfg(test)]
+mod tests;

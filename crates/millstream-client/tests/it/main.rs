@@ -3,8 +3,12 @@
 //! With `MILLSTREAM_KAFKA` set to the bootstrap servers of a real cluster, the tests that need no
 //! faults run against that too.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod admin;
 mod connection;
 mod consume;
 mod groups;
+mod produce;
+mod lifecycle;
 mod support;
