@@ -1,1 +1,12 @@
-//! What the suites across crates share.
+//! What the suites across crates share: clusters to run against, scenarios, deadlines and peers.
+//!
+//! A scenario is written once, as an async function over a [`cluster::TestCluster`], and expanded
+//! into tests against the in-process broker and against real Kafka.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "all of it is test code")]
+
+pub mod cluster;
+pub mod deadline;
+pub mod reading;
+pub mod scenarios;
+pub mod wire;

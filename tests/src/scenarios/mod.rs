@@ -1,0 +1,58 @@
+//! What must hold on every cluster, by subject.
+//!
+//! A scenario gets the cluster and panics where something does not hold. [`for_each_scenario`]
+//! lists those that break nothing; [`for_each_nemesis`] those that need a cluster of their own.
+
+pub mod admin;
+pub mod consume;
+pub mod groups;
+
+pub mod produce;
+
+/// Hands the list of scenarios that can share a cluster to a macro, by subject.
+///
+/// [`for_each_scenario`]: crate::for_each_scenario
+#[macro_export]
+macro_rules! for_each_scenario {
+    ($tests:ident) => {
+        $tests! {
+            produce {
+                records_round_trip_uncompressed
+                records_round_trip_with_every_codec
+                a_record_larger_than_a_fetch_is_read
+                a_record_that_is_too_large_is_refused
+                an_unknown_topic_is_named
+                a_topic_created_later_is_found
+                keys_choose_partitions_as_in_java
+                every_level_of_acks_is_written
+                tasks_share_a_producer
+            }
+            admin {
+                each_topic_has_a_result_of_its_own
+                settings_are_described_and_changed
+                offsets_are_listed_by_place_and_time
+                records_are_deleted
+                the_cluster_is_described
+            }
+            consume {
+                reading_starts_at_the_end
+                seeking_moves_the_position
+                paused_partitions_wait
+                nowhere_to_start_is_an_error
+                a_position_left_behind_is_reset
+                an_unknown_topic_is_named
+                small_buffers_lose_nothing
+                closing_ends_a_wait
+            }
+            groups {
+                what_is_committed_is_resumed
+                closing_commits_automatically
+                offsets_keep_text_and_epoch
+                members_come_and_go_eagerly
+                members_come_and_go_cooperatively
+                what_is_not_owned_any_more_is_not_committed
+                a_stuck_member_loses_its_place
+            }
+        }
+    };
+}
