@@ -74,8 +74,10 @@ impl Output {
         self.filled == self.limit
     }
 
-    pub(super) const fn limit(&self) -> usize {
-        self.limit
+    /// How many bytes may still be filled: for a codec that holds output back.
+    #[cfg(not(feature = "zstd-c"))]
+    pub(super) const fn left(&self) -> usize {
+        self.limit - self.filled
     }
 
     pub(super) const fn bomb(&self) -> CompressionError {

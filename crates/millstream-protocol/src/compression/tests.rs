@@ -204,3 +204,27 @@ fn a_zstd_window_beyond_all_reason_is_refused() {
     let opened = Decompressor::default().open(Compression::Zstd, 2, &frame, Vec::new());
     assert!(matches!(opened, Err(CompressionError::Malformed { .. })));
 }
+
+/// A frame with the largest window of Kafka's levels, and blocks of 128 KiB of one byte each.
+fn wide_zstd_frame(blocks: u32) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3];
+    for block in 1..=blocks {
+        let header = 0x20000 << 3 | 1 << 1 | u32::from(block == blocks);
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(7);
+    }
+    frame
+}
+
+#[test]
+fn a_zstd_window_does_not_hide_a_bomb_from_the_limit() {
+    let limit = 1 << 20;
+    let codec = Compression::Zstd;
+    let mut decompressor = Decompressor::new(limit);
+    let opened = decompressor.open(codec, 2, &wide_zstd_frame(8), Vec::new()).unwrap();
+    assert!(opened.bytes() == vec![7; limit]);
+    for blocks in [9, 10, 1_000] {
+        let bomb = decompressor.open(codec, 2, &wide_zstd_frame(blocks), Vec::new());
+        assert_eq!(bomb.unwrap_err(), CompressionError::DecompressionBomb { codec, limit });
+    }
+}

@@ -8,7 +8,7 @@ use zstd::stream::raw::{
 
 use super::super::output::Output;
 use super::super::{Compression, CompressionError};
-use super::{WINDOW_MAX, WINDOW_MIN};
+use super::WINDOW_LOG_MAX;
 
 /// `ZstdCompression.DEFAULT_LEVEL`
 const DEFAULT_LEVEL: i32 = 3;
@@ -86,7 +86,6 @@ impl Encoder {
 #[derive(Default)]
 pub(in super::super) struct Decoder {
     frames: Option<zstd::stream::raw::Decoder<'static>>,
-    window_log: u32,
 }
 
 impl fmt::Debug for Decoder {
@@ -101,24 +100,22 @@ impl Decoder {
         input: &[u8],
         output: &mut Output,
     ) -> Result<(), CompressionError> {
-        let window_log = output.limit().clamp(WINDOW_MIN, WINDOW_MAX).ilog2();
         let invalid = output.malformed("the C library refuses it");
         let mut frames = match self.frames.take() {
-            Some(frames) if self.window_log == window_log => frames,
-            _ => {
-                let frames = zstd::stream::raw::Decoder::new();
-                let mut frames = frames.map_err(|_| invalid.clone())?;
-                let parameter = DParameter::WindowLogMax(window_log);
-                frames.set_parameter(parameter).map_err(|_| invalid.clone())?;
-                self.window_log = window_log;
-                frames
-            }
+            Some(frames) => frames,
+            None => new_frames().map_err(|_| invalid.clone())?,
         };
         frames.reinit().map_err(|_| invalid.clone())?;
         read_frames(&mut frames, input, output, &invalid)?;
         self.frames = Some(frames);
         Ok(())
     }
+}
+
+fn new_frames() -> std::io::Result<zstd::stream::raw::Decoder<'static>> {
+    let mut frames = zstd::stream::raw::Decoder::new()?;
+    frames.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+    Ok(frames)
 }
 
 fn read_frames(

@@ -9,7 +9,7 @@ use ruzstd::encoding::{CompressionLevel, FrameCompressor, MatchGeneratorDriver};
 
 use super::super::output::Output;
 use super::super::{Compression, CompressionError};
-use super::{WINDOW_MAX, WINDOW_MIN};
+use super::WINDOW_LOG_MAX;
 
 /// Kafka's default level; ruzstd has one level, which stands for it.
 const DEFAULT_LEVEL: i32 = 3;
@@ -89,8 +89,7 @@ impl Decoder {
         mut input: &[u8],
         output: &mut Output,
     ) -> Result<(), CompressionError> {
-        let window = output.limit().clamp(WINDOW_MIN, WINDOW_MAX);
-        self.frames.set_max_window_size(window as u64);
+        self.frames.set_max_window_size(1 << WINDOW_LOG_MAX);
         while !input.is_empty() {
             match self.frames.reset(&mut input) {
                 Ok(()) => self.frame(&mut input, output)?,
@@ -108,6 +107,8 @@ impl Decoder {
     }
 
     fn frame(&mut self, input: &mut &[u8], output: &mut Output) -> Result<(), CompressionError> {
+        let left = output.left();
+        let mut decoded = 0;
         loop {
             self.frames
                 .decode_blocks(&mut *input, BlockDecodingStrategy::UptoBytes(STEP))
@@ -119,6 +120,11 @@ impl Decoder {
             }
             if self.frames.is_finished() {
                 break;
+            }
+            // The decoder keeps back as much as the window, so what came out says too little.
+            decoded += STEP;
+            if decoded > left {
+                return Err(output.bomb());
             }
         }
         let stored = self.frames.get_checksum_from_data();
