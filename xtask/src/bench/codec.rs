@@ -34,7 +34,7 @@ pub struct Args {
 pub(super) fn run(arguments: &Args) -> Result<()> {
     let manifest = shell::root().join(PACKAGE);
     let mut build = shell::command("cargo");
-    build.args(["build", "--quiet", "--release", "--locked", "--manifest-path"]).arg(&manifest);
+    build.args(["build", "--quiet", "--release", "--manifest-path"]).arg(&manifest);
     shell::run(&mut build)?;
     let mut metadata = cargo_metadata::MetadataCommand::new();
     let metadata = metadata.manifest_path(&manifest).no_deps().exec();
