@@ -38,8 +38,7 @@ pub(super) trait Handler: fmt::Debug + Send {
     fn request(&self, items: &[(&Self::Key, &Self::Input)], timeout: Duration) -> RequestBody;
 
     /// What an answer says about items.
-    fn read(&self, response: Response)
-    -> Result<Vec<Said<Self::Key, Self::Output>>, WrongResponse>;
+    fn read(&self, response: Response) -> AllSaid<Self::Key, Self::Output>;
 
     /// The call's completion.
     fn complete(results: BTreeMap<Self::Key, Result<Self::Output, AdminError>>) -> AdminCompletion;
@@ -62,6 +61,9 @@ pub(super) trait Handler: fmt::Debug + Send {
 
 /// What an answer says about one item.
 pub(super) type Said<K, T> = (K, Result<T, Refusal>);
+
+/// What an answer says, if it is one to the request.
+pub(super) type AllSaid<K, T> = Result<Vec<Said<K, T>>, WrongResponse>;
 
 /// A broker's error about one item.
 #[derive(Debug)]

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::broker_id;
-use super::call::{Handler, Placement, Said};
+use super::call::{AllSaid, Handler, Placement};
 use super::error::AdminError;
 use super::{AdminCompletion, Results};
 use crate::config::Endpoint;
 use crate::cx::Cx;
 use crate::metadata::Broker;
-use crate::outbox::{Destination, RequestBody, Response, WrongResponse};
+use crate::outbox::{Destination, RequestBody, Response};
 
 /// A cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Handler for Describe {
             .into()
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<(), Cluster>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<(), Cluster> {
         let answer = MetadataResponse::try_from(response.body)?;
         let brokers = answer.brokers.iter().filter_map(|broker| {
             let id = broker_id(broker.node_id);

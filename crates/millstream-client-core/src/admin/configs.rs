@@ -11,11 +11,11 @@ use millstream_protocol::messages::incremental_alter_configs_request::{
 };
 use millstream_types::{BrokerId, TopicName};
 
-use super::call::{Handler, Placement, Refusal, Said};
+use super::call::{AllSaid, Handler, Placement, Refusal};
 use super::topics::text;
 use super::{AdminCompletion, Results};
 use crate::cx::Cx;
-use crate::outbox::{Destination, RequestBody, Response, WrongResponse};
+use crate::outbox::{Destination, RequestBody, Response};
 
 /// What has settings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,10 +188,7 @@ impl Handler for Describe {
         m::DescribeConfigsRequest::default().with_resources(resources.collect()).into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-    ) -> Result<Vec<Said<ConfigResource, BTreeMap<String, ConfigEntry>>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<ConfigResource, BTreeMap<String, ConfigEntry>> {
         let answer = m::DescribeConfigsResponse::try_from(response.body)?;
         let said = answer.results.into_iter().filter_map(|result| {
             let resource = ConfigResource::read(result.resource_type, &result.resource_name)?;
@@ -257,7 +254,7 @@ impl Handler for Alter {
         m::IncrementalAlterConfigsRequest::default().with_resources(resources.collect()).into()
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<ConfigResource, ()>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<ConfigResource, ()> {
         let answer = m::IncrementalAlterConfigsResponse::try_from(response.body)?;
         let said = answer.responses.into_iter().filter_map(|result| {
             let resource = ConfigResource::read(result.resource_type, &result.resource_name)?;

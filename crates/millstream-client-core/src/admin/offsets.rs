@@ -13,13 +13,13 @@ use millstream_types::{
     GroupId, LeaderEpoch, Offset, OffsetAndMetadata, Timestamp, TopicName, TopicPartition,
 };
 
-use super::call::{Handler, Placement, Refusal, Said};
+use super::call::{AllSaid, Handler, Placement, Refusal};
 use super::cluster::only;
 use super::topics::{text, topic_name};
 use super::{AdminCompletion, Results};
 use crate::cx::Cx;
 use crate::metadata::TopicState;
-use crate::outbox::{Destination, RequestBody, Response, WrongResponse};
+use crate::outbox::{Destination, RequestBody, Response};
 
 /// Which offset of a partition is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,10 +151,7 @@ impl Handler for List {
             .into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-    ) -> Result<Vec<Said<TopicPartition, ListedOffset>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<TopicPartition, ListedOffset> {
         let answer = m::ListOffsetsResponse::try_from(response.body)?;
         let mut said = Vec::new();
         for topic in answer.topics {
@@ -211,7 +208,7 @@ impl Handler for DeleteRecords {
             .into()
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<TopicPartition, Offset>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<TopicPartition, Offset> {
         let answer = m::DeleteRecordsResponse::try_from(response.body)?;
         let mut said = Vec::new();
         for topic in answer.topics {
@@ -285,7 +282,7 @@ impl Handler for OfGroup {
         m::OffsetFetchRequest::default().with_groups(groups.collect()).into()
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<GroupId, Self::Output>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<GroupId, Self::Output> {
         let version = response.version;
         let answer = m::OffsetFetchResponse::try_from(response.body)?;
         if version < 8 {

@@ -13,12 +13,12 @@ use millstream_protocol::messages::metadata_request::MetadataRequestTopic;
 use millstream_protocol::messages::metadata_response::MetadataResponseTopic;
 use millstream_types::{TopicId, TopicName};
 
-use super::call::{Handler, Placement, Refusal, Said};
+use super::call::{AllSaid, Handler, Placement, Refusal};
 use super::cluster::only;
 use super::{AdminCompletion, Results};
 use crate::cx::Cx;
 use crate::metadata::Topic;
-use crate::outbox::{Destination, RequestBody, Response, WrongResponse};
+use crate::outbox::{Destination, RequestBody, Response};
 
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,10 +120,7 @@ impl Handler for Create {
             .into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-    ) -> Result<Vec<Said<TopicName, CreatedTopic>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<TopicName, CreatedTopic> {
         let answer = m::CreateTopicsResponse::try_from(response.body)?;
         let said = answer.topics.into_iter().map(|topic| {
             let name = TopicName::from(topic.name.0.as_str());
@@ -170,7 +167,7 @@ impl Handler for Delete {
             .into()
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<TopicName, ()>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<TopicName, ()> {
         let answer = m::DeleteTopicsResponse::try_from(response.body)?;
         let said = answer.responses.into_iter().filter_map(|topic| {
             let name = TopicName::from(topic.name.as_ref()?.0.as_str());
@@ -224,7 +221,7 @@ impl Handler for Extend {
             .into()
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<TopicName, ()>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<TopicName, ()> {
         let answer = m::CreatePartitionsResponse::try_from(response.body)?;
         let said = answer.results.into_iter().map(|topic| {
             let name = TopicName::from(topic.name.0.as_str());
@@ -263,7 +260,7 @@ impl Handler for Describe {
         metadata_request(Some(topics.collect()))
     }
 
-    fn read(&self, response: Response) -> Result<Vec<Said<TopicName, Topic>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<TopicName, Topic> {
         read_topics(response)
     }
 
@@ -297,10 +294,7 @@ impl Handler for List {
         metadata_request(None)
     }
 
-    fn read(
-        &self,
-        response: Response,
-    ) -> Result<Vec<Said<(), BTreeMap<TopicName, Topic>>>, WrongResponse> {
+    fn read(&self, response: Response) -> AllSaid<(), BTreeMap<TopicName, Topic>> {
         let topics = read_topics(response)?.into_iter();
         let topics = topics.filter_map(|(name, topic)| Some((name, topic.ok()?)));
         Ok(vec![((), Ok(topics.collect()))])
@@ -315,7 +309,7 @@ fn metadata_request(topics: Option<Vec<MetadataRequestTopic>>) -> RequestBody {
     m::MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false).into()
 }
 
-fn read_topics(response: Response) -> Result<Vec<Said<TopicName, Topic>>, WrongResponse> {
+fn read_topics(response: Response) -> AllSaid<TopicName, Topic> {
     let answer = m::MetadataResponse::try_from(response.body)?;
     let said = |topic: &MetadataResponseTopic| {
         let name = TopicName::from(topic.name.as_ref()?.0.as_str());

@@ -339,8 +339,14 @@ impl Links {
             return;
         };
         self.writable.remove(&id);
-        let was_used = connection.in_flight() > 0 || connection.versions().is_none();
-        tracing::debug!(peer = connection.peer(), lane = key.lane.as_str(), reason, "disconnected");
+        let was_made = connection.versions().is_some();
+        let was_used = connection.in_flight() > 0 || !was_made;
+        if was_made || self.is_failing(key.node) {
+            tracing::debug!(peer = connection.peer(), lane = key.lane.as_str(), reason, "closed");
+        } else {
+            // The first failure of a node, for those who look at a log to see why nothing happens.
+            tracing::warn!(peer = connection.peer(), reason, "no connection to a broker");
+        }
         if let Some(link) = self.links.get_mut(&key) {
             link.connection = None;
         }

@@ -1,5 +1,7 @@
 //! One connection against bytes written by hand or by the codec, in virtual time.
 
+mod hostile;
+
 use std::io::IoSlice;
 
 use bytes::BytesMut;
