@@ -42,10 +42,12 @@ fn read(bytes: Bytes) {
             seen += 1;
             assert!(record.headers().count() == record.headers().len());
             let _ = ControlRecord::read(&record);
-            let size = builder.record_size(record.timestamp, record.key, record.value, record.headers());
+            let size =
+                builder.record_size(record.timestamp, record.key, record.value, record.headers());
             let before = builder.size();
             // A batch may carry a timestamp that no producer may send.
-            if builder.append(record.timestamp, record.key, record.value, record.headers()).is_ok() {
+            if builder.append(record.timestamp, record.key, record.value, record.headers()).is_ok()
+            {
                 assert_eq!(builder.size(), before + size);
             }
         }
