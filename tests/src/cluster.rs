@@ -78,6 +78,24 @@ impl TestCluster {
         }
     }
 
+    /// The address of one node.
+    ///
+    /// # Panics
+    /// If there is no such node, or the cluster is not one's own.
+    #[must_use]
+    pub fn address(&self, node: BrokerId) -> String {
+        match &self.kind {
+            Kind::InProcess(cluster) => cluster.address(node).expect("a node").to_string(),
+            Kind::Kafka { own, .. } => {
+                let own = own.as_ref().expect("a cluster of one's own");
+                let cluster = own.lock().unwrap_or_else(PoisonError::into_inner);
+                let id = u32::try_from(node.value()).expect("ids count from 1");
+                let cluster = cluster.as_ref().expect("it is up until dropped");
+                cluster.address(id).expect("a node")
+            }
+        }
+    }
+
     /// The in-process broker, for what real Kafka cannot be made to do.
     ///
     /// # Panics

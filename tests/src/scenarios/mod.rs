@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod consume;
 pub mod groups;
+pub mod nemesis;
 
 pub mod produce;
 
@@ -53,6 +54,19 @@ macro_rules! for_each_scenario {
                 what_is_not_owned_any_more_is_not_committed
                 a_stuck_member_loses_its_place
             }
+        }
+    };
+}
+
+/// Hands the list of scenarios that break their cluster to a macro.
+#[macro_export]
+macro_rules! for_each_nemesis {
+    ($tests:ident) => {
+        $tests! {
+            nodes_are_killed_and_restarted
+            leaders_move
+            a_node_hangs
+            clients_start_before_their_broker
         }
     };
 }
