@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_protocol::batch::{CheckedBatch, Cursor, RecordView};
+use millstream_protocol::batch::{CheckedBatch, Cursor, RecordView, Records};
 use millstream_types::{
     Headers, LeaderEpoch, Offset, PartitionId, Timestamp, TimestampType, TopicName, TopicPartition,
 };
@@ -101,7 +101,7 @@ impl Batch {
     /// The records, as views into the batch. Allocates nothing.
     #[must_use]
     pub fn iter(&self) -> BatchRecords<'_> {
-        BatchRecords { batch: &self.checked, cursor: self.first, end: self.end }
+        BatchRecords { records: self.checked.records_from(self.first), left: self.len() }
     }
 
     /// The place of the first record, for [`Batch::next_record`].
@@ -153,9 +153,9 @@ impl<'a> IntoIterator for &'a Batch {
 /// The records of a [`Batch`], in order.
 #[derive(Clone, Debug)]
 pub struct BatchRecords<'a> {
-    batch: &'a CheckedBatch,
-    cursor: Cursor,
-    end: u32,
+    records: Records<'a>,
+    /// A part of a batch ends before its records do.
+    left: usize,
 }
 
 impl<'a> Iterator for BatchRecords<'a> {
@@ -163,15 +163,12 @@ impl<'a> Iterator for BatchRecords<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<RecordView<'a>> {
-        if self.cursor.index() >= self.end {
-            return None;
-        }
-        self.batch.next_record(&mut self.cursor)
+        self.left = self.left.checked_sub(1)?;
+        self.records.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = (self.end - self.cursor.index()) as usize;
-        (left, Some(left))
+        (self.left, Some(self.left))
     }
 }
 
