@@ -116,7 +116,9 @@ async fn count(
                 let (total, done) = progress.lines();
                 let rate = per_second(app.metrics().processed, began);
                 view.show("counting", done, total, rate, &table.top(ROWS));
-                if progress.is_done().await? {
+                // Even with nothing left to count, state that is behind is restored first.
+                let running = app.state() == KafkaStreamsState::Running;
+                if running && progress.is_done().await? {
                     return Ok(true);
                 }
             }

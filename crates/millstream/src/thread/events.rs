@@ -6,7 +6,7 @@ use std::time::Instant;
 use millstream_client::{Batch, ConsumerEvent, FetchError, Revoking};
 use millstream_types::TopicPartition;
 
-use super::tasks::Inputs;
+use super::tasks::{Added, Inputs};
 use super::{StreamThread, now};
 use crate::StreamsError;
 use crate::assignment::{AssignmentErrorCode, AssignmentInfo, REBALANCE_NOW};
@@ -84,14 +84,20 @@ impl StreamThread {
 
     fn add_batch(&mut self, batch: Batch) -> Result<(), StreamsError> {
         let partition = batch.topic_partition().clone();
-        let buffered = self.tasks.add_batch(&partition, batch, now())?;
-        if buffered > self.app.config().buffered_records_per_partition {
-            self.tasks.set_full(partition.clone());
-            self.consumer
-                .pause([partition])
-                .map_err(|error| StreamsError::Consumer(Arc::new(error)))?;
+        let first = batch.iter().next().map(|record| record.offset());
+        let consumer = |error| StreamsError::Consumer(Arc::new(error));
+        match self.tasks.add_batch(&partition, batch, now())? {
+            Added::Waiting(count) if count > self.app.config().buffered_records_per_partition => {
+                self.tasks.set_full(partition.clone());
+                self.consumer.pause([partition]).map_err(consumer)
+            }
+            Added::Waiting(_) | Added::NotOurs => Ok(()),
+            Added::TooSoon => {
+                let Some(offset) = first else { return Ok(()) };
+                self.consumer.seek(&partition, offset).map_err(consumer)?;
+                self.consumer.pause([partition]).map_err(consumer)
+            }
         }
-        Ok(())
     }
 
     /// Takes on the tasks that the group's leader gave, and lets go of others.

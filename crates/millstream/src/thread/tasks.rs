@@ -17,6 +17,16 @@ use crate::updater::{Incarnation, RestoredStore};
 /// Tasks with the partitions that they read.
 pub(super) type Inputs = BTreeMap<TaskId, Vec<TopicPartition>>;
 
+/// What became of a batch.
+pub(super) enum Added {
+    /// So many records of the partition wait now.
+    Waiting(usize),
+    /// Its task is not running yet: it must be read again.
+    TooSoon,
+    /// No task here reads it.
+    NotOurs,
+}
+
 /// A task and what the thread keeps beside it.
 struct Entry {
     incarnation: Incarnation,
@@ -97,19 +107,20 @@ impl Tasks {
         self.running().any(|(_, entry)| entry.task.commit_requested())
     }
 
-    /// Hands a batch to its task; gives how many records the partition then has waiting.
+    /// Hands a batch to its task.
     pub(super) fn add_batch(
         &mut self,
         partition: &TopicPartition,
         batch: Batch,
         now: Now,
-    ) -> Result<usize, StreamsError> {
-        let Some(id) = self.by_partition.get(partition).copied() else { return Ok(0) };
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| is_running(entry)) else {
-            return Ok(0);
-        };
+    ) -> Result<Added, StreamsError> {
+        let Some(id) = self.by_partition.get(partition).copied() else { return Ok(Added::NotOurs) };
+        let Some(entry) = self.entries.get_mut(&id) else { return Ok(Added::NotOurs) };
+        if !is_running(entry) {
+            return Ok(Added::TooSoon);
+        }
         let reader = Box::new(BatchReader::new(batch));
-        guarded(id, || entry.task.add_batch(partition, reader, now))
+        guarded(id, || entry.task.add_batch(partition, reader, now)).map(Added::Waiting)
     }
 
     /// A paused partition: it is reported again once there is room.
