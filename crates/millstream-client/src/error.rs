@@ -33,15 +33,3 @@ impl BuildError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client is closed")]
 pub struct ClientClosed;
-
-/// A blocking call did not return in time, or not at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BlockingCallError {
-    /// The client is closed.
-    #[error(transparent)]
-    Closed(#[from] ClientClosed),
-    /// No answer within the caller's time; the call goes on without a listener.
-    #[error("no answer within the time given to a blocking call")]
-    TimedOut,
-}

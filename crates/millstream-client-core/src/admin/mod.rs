@@ -17,6 +17,7 @@ use millstream_types::{BrokerId, GroupId, Offset, OffsetAndMetadata, TopicName, 
 
 use crate::backoff::Rng;
 use crate::config::EngineConfig;
+use crate::consumer::IsolationLevel;
 use crate::cx::{CommandId, Cx};
 use crate::metadata::Topic;
 use crate::outbox::{RequestFailure, RequestId, Response};
@@ -26,7 +27,7 @@ use call::{AnyCall, Call, Limits};
 pub use cluster::Cluster;
 pub use configs::{ConfigChange, ConfigEntry, ConfigResource, ConfigSource};
 pub use error::{AdminError, AdminErrors};
-pub use offsets::{IsolationLevel, ListedOffset, OffsetSpec};
+pub use offsets::{ListedOffset, OffsetSpec};
 pub use topics::{CreatedTopic, NewTopic};
 
 /// A call of an admin client.

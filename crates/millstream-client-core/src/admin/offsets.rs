@@ -17,6 +17,7 @@ use super::call::{AllSaid, Handler, Placement, Refusal};
 use super::cluster::only;
 use super::topics::{text, topic_name};
 use super::{AdminCompletion, Results};
+use crate::consumer::IsolationLevel;
 use crate::cx::Cx;
 use crate::metadata::TopicState;
 use crate::outbox::{Destination, RequestBody, Response};
@@ -42,27 +43,6 @@ impl OffsetSpec {
             Self::Latest => -1,
             Self::Timestamp(time) => time.0,
             Self::MaxTimestamp => -3,
-        }
-    }
-}
-
-/// Whether records of open and aborted transactions count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IsolationLevel {
-    /// They do.
-    #[default]
-    ReadUncommitted,
-    /// They do not.
-    ReadCommitted,
-}
-
-impl IsolationLevel {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn code(self) -> i8 {
-        match self {
-            Self::ReadUncommitted => 0,
-            Self::ReadCommitted => 1,
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use millstream_broker::{ApiKey, ErrorCode, Fault};
 use millstream_client_core::Completion;
 use millstream_client_core::admin::{
-    AdminCommand, AdminCompletion, AdminError, IsolationLevel, NewTopic, OffsetSpec,
+    AdminCommand, AdminCompletion, AdminError, NewTopic, OffsetSpec,
 };
+use millstream_client_core::consumer::IsolationLevel;
 use millstream_types::{BrokerId, GroupId, Offset, TopicName, TopicPartition};
 
 use crate::world::{ClientId, World};

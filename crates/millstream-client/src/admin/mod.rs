@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_client_core::admin::{AdminCommand, AdminCompletion};
+use millstream_client_core::consumer::IsolationLevel;
 use millstream_client_core::{Completion, Engine};
 use millstream_protocol::ErrorClass;
 use millstream_types::{ClusterId, GroupId, Offset, OffsetAndMetadata, TopicName, TopicPartition};
@@ -13,7 +14,7 @@ use millstream_types::{ClusterId, GroupId, Offset, OffsetAndMetadata, TopicName,
 pub use builder::AdminBuilder;
 pub use millstream_client_core::admin::{
     AdminError as CallError, AdminErrors, Cluster, ConfigChange, ConfigEntry, ConfigResource,
-    ConfigSource, CreatedTopic, IsolationLevel, ListedOffset, NewTopic, OffsetSpec,
+    ConfigSource, CreatedTopic, ListedOffset, NewTopic, OffsetSpec,
 };
 pub use millstream_client_core::metadata::{Broker, Partition, Topic};
 

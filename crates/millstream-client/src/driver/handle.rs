@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
 
 use millstream_client_core::{Command, CommandId, Completion, Event};
 use tokio::sync::oneshot;
 
 use super::io_thread::IoThread;
 use super::ready::ReadyList;
-use crate::error::{BlockingCallError, ClientClosed};
+use crate::error::ClientClosed;
 
 /// What takes the engine's events other than completed calls. Runs on the I/O thread: it must be
 /// quick and must not block.
@@ -71,33 +69,13 @@ impl ClientHandle {
         command: impl Into<Command>,
     ) -> Result<Completion, ClientClosed> {
         let (sender, receiver) = oneshot::channel();
-        self.shared.push_waiting(command.into(), Reply::Async(sender));
+        self.shared.push_waiting(command.into(), sender);
         receiver.await.map_err(|_| ClientClosed)
-    }
-
-    /// Calls, and blocks this thread until the answer comes or `timeout` is over. Not for the I/O
-    /// thread.
-    pub(crate) fn call_blocking(
-        &self,
-        command: impl Into<Command>,
-        timeout: Duration,
-    ) -> Result<Completion, BlockingCallError> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.shared.push_waiting(command.into(), Reply::Blocking(sender));
-        receiver.recv_timeout(timeout).map_err(|error| match error {
-            RecvTimeoutError::Timeout => BlockingCallError::TimedOut,
-            RecvTimeoutError::Disconnected => ClientClosed.into(),
-        })
     }
 
     /// Runs a future on the client's I/O thread, as user callbacks are. It must not block.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.io.spawn(future);
-    }
-
-    /// The thread the driver runs on.
-    pub(crate) const fn io_thread(&self) -> &IoThread {
-        &self.io
     }
 
     /// Ends the driver: connections close, calls that wait get [`ClientClosed`]. The graceful way is
@@ -143,10 +121,7 @@ struct Queue {
 }
 
 /// Where an answer goes.
-enum Reply {
-    Async(oneshot::Sender<Completion>),
-    Blocking(SyncSender<Completion>),
-}
+type Reply = oneshot::Sender<Completion>;
 
 impl Shared {
     fn next_id(&self) -> CommandId {
@@ -186,10 +161,8 @@ impl Shared {
     /// Hands out an answer. Nobody may be waiting for it any more.
     pub(super) fn complete(&self, id: CommandId, completion: Completion) {
         let reply = lock(&self.queue).replies.remove(&id);
-        match reply {
-            Some(Reply::Async(sender)) => drop(sender.send(completion)),
-            Some(Reply::Blocking(sender)) => drop(sender.send(completion)),
-            None => {}
+        if let Some(reply) = reply {
+            drop(reply.send(completion));
         }
     }
 

@@ -1,6 +1,8 @@
 //! How a driver ends: nobody waits for ever.
 
 use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use millstream_client_core::EngineConfig;
@@ -8,11 +10,8 @@ use millstream_client_core::admin::AdminCommand;
 use millstream_client_core::connection::{Dial, Transmit};
 
 use super::*;
-use crate::error::{BlockingCallError, ClientClosed};
+use crate::error::ClientClosed;
 use crate::net::{Dialing, Transport};
-
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// A peer that takes everything and says nothing.
 struct Silent;
@@ -49,37 +48,31 @@ fn start(connector: impl Connector + 'static) -> ClientHandle {
     spawn(&io, engine, Arc::new(connector), ())
 }
 
-const LONG: Duration = Duration::from_secs(30);
+/// Calls, on a runtime of its own.
+fn call(handle: &ClientHandle) -> Result<(), ClientClosed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let call = handle.call(AdminCommand::DescribeCluster);
+    let limited = async { tokio::time::timeout(Duration::from_secs(30), call).await };
+    runtime.block_on(limited).expect("the call returns").map(drop)
+}
 
 #[test]
 fn a_shutdown_ends_the_calls_that_wait() {
     let handle = start(Silent);
     let other = handle.clone();
-    let waiting =
-        std::thread::spawn(move || other.call_blocking(AdminCommand::DescribeCluster, LONG));
+    let waiting = std::thread::spawn(move || call(&other));
     while !handle.has_waiting_calls() {
         std::thread::yield_now();
     }
     handle.shutdown();
-    let result = waiting.join().unwrap();
-    assert!(matches!(result, Err(BlockingCallError::Closed(ClientClosed))), "{result:?}");
-    let later = handle.call_blocking(AdminCommand::DescribeCluster, LONG);
-    assert!(matches!(later, Err(BlockingCallError::Closed(ClientClosed))), "{later:?}");
+    assert_eq!(waiting.join().unwrap(), Err(ClientClosed));
+    assert_eq!(call(&handle), Err(ClientClosed));
     assert!(handle.is_closed());
 }
 
 #[test]
 fn a_panic_of_the_driver_ends_the_calls_that_wait() {
     let handle = start(Panics);
-    let result = handle.call_blocking(AdminCommand::DescribeCluster, LONG);
-    assert!(matches!(result, Err(BlockingCallError::Closed(ClientClosed))), "{result:?}");
+    assert_eq!(call(&handle), Err(ClientClosed));
     assert!(handle.is_closed());
-}
-
-#[test]
-fn a_blocking_call_gives_up_in_time() {
-    let handle = start(Silent);
-    let result = handle.call_blocking(AdminCommand::DescribeCluster, Duration::from_millis(10));
-    assert!(matches!(result, Err(BlockingCallError::TimedOut)), "{result:?}");
-    handle.shutdown();
 }
