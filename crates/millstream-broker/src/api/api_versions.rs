@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use millstream_protocol::codec::encode_response;
 use millstream_protocol::messages::api_versions_response::ApiVersion;
 use millstream_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use millstream_protocol::{EncodeError, ErrorCode};
+use millstream_protocol::{ApiKey, EncodeError, ErrorCode};
 
 use super::{Api, Call, SERVED, Served, served_versions};
 use crate::core::frame::ResponseFrame;
@@ -46,9 +46,12 @@ fn list() -> Vec<ApiVersion> {
     apis.into_iter()
         .filter_map(|api| Some((api, served_versions(api)?)))
         .map(|(api, versions)| {
+            // Old librdkafka takes a broker without Produce 0 for one without record batches, so
+            // Kafka claims it though it serves no less than 3 (KIP-896).
+            let min = if api == ApiKey::Produce { 0 } else { versions.min };
             ApiVersion::default()
                 .with_api_key(api.code())
-                .with_min_version(versions.min)
+                .with_min_version(min)
                 .with_max_version(versions.max)
         })
         .collect()

@@ -38,7 +38,7 @@ impl Api for CreatePartitionsRequest {
 fn grow(state: &mut State, wanted: &CreatePartitionsTopic, dry: bool) -> Result<(), Refused> {
     let Some(topic) = state.topics.get(&wanted.name) else {
         let code = ErrorCode::UnknownTopicOrPartition;
-        return Err(Refused::new(code, code.message()));
+        return Err(Refused::new(code, ""));
     };
     let (have, factor) = (topic.partitions.len(), topic.replication_factor());
     let count = usize::try_from(wanted.count).unwrap_or(0);
@@ -74,7 +74,7 @@ fn grow(state: &mut State, wanted: &CreatePartitionsTopic, dry: bool) -> Result<
             for assignment in assignments {
                 let ids = assignment.broker_ids.iter();
                 let replicas: Vec<_> = ids.map(|id| BrokerId(id.0)).collect();
-                check_replicas(state, &replicas)?;
+                check_replicas(state, &replicas, usize::from(factor.unsigned_abs()))?;
                 all.push(replicas);
             }
             all

@@ -93,7 +93,7 @@ fn automatic(state: &mut State, topic: &CreatableTopic) -> Result<Vec<Vec<Broker
     if count < 1 || count > state.config.limits.partitions_per_topic {
         return Err(Refused::new(
             ErrorCode::InvalidPartitions,
-            "Number of partitions was set to an invalid non-positive or too large value.",
+            "Number of partitions was set to an invalid non-positive value.",
         ));
     }
     let factor = match topic.replication_factor {
@@ -134,9 +134,10 @@ fn manual(state: &State, topic: &CreatableTopic) -> Result<Vec<Vec<BrokerId>>, R
         ));
     }
     let mut assigned = BTreeMap::new();
+    let mut factor = None;
     for assignment in &topic.assignments {
         let replicas: Vec<_> = assignment.broker_ids.iter().map(|id| BrokerId(id.0)).collect();
-        check_replicas(state, &replicas)?;
+        check_replicas(state, &replicas, *factor.get_or_insert(replicas.len()))?;
         if assigned.insert(assignment.partition_index, replicas).is_some() {
             let why = format!(
                 "Found multiple manual partition assignments for partition {}",
@@ -155,7 +156,11 @@ fn manual(state: &State, topic: &CreatableTopic) -> Result<Vec<Vec<BrokerId>>, R
 }
 
 /// Checks the replicas that a client chose for a partition.
-pub(super) fn check_replicas(state: &State, replicas: &[BrokerId]) -> Result<(), Refused> {
+pub(super) fn check_replicas(
+    state: &State,
+    replicas: &[BrokerId],
+    factor: usize,
+) -> Result<(), Refused> {
     let refuse = |why: String| Err(Refused::new(ErrorCode::InvalidReplicaAssignment, why));
     if replicas.is_empty() {
         return refuse("The manual partition assignment includes an empty replica list.".into());
@@ -172,19 +177,27 @@ pub(super) fn check_replicas(state: &State, replicas: &[BrokerId]) -> Result<(),
             ));
         }
     }
+    if replicas.len() != factor {
+        return refuse(format!(
+            "The manual partition assignment includes a partition with {} replica(s), but this is \
+             not consistent with previous partitions, which have {factor} replica(s).",
+            replicas.len()
+        ));
+    }
     Ok(())
 }
 
 fn created(
-    state: &State,
+    state: &mut State,
     topic: &CreatableTopic,
     plan: &Plan,
     version: i16,
 ) -> CreatableTopicResult {
     let id = state.topics.get(&topic.name).map(|topic| topic.id);
-    let mut result = CreatableTopicResult::default()
-        .with_name(topic.name.clone())
-        .with_topic_id(id.unwrap_or_default());
+    // A dry run shows an id too, of a topic that will never be.
+    let id = id.unwrap_or_else(|| state.rng.kafka_uuid());
+    let mut result =
+        CreatableTopicResult::default().with_name(topic.name.clone()).with_topic_id(id);
     if version >= 5 {
         result.num_partitions = i32::try_from(plan.partitions).unwrap_or(i32::MAX);
         result.replication_factor = i16::try_from(plan.replication_factor).unwrap_or(i16::MAX);
@@ -205,5 +218,5 @@ fn failed(topic: &CreatableTopic, code: ErrorCode, why: &str) -> CreatableTopicR
         .with_name(topic.name.clone())
         .with_error_code(code.code())
         .with_error_message(Some(text(why)))
-        .with_configs(None)
+        .with_configs(Some(Vec::new()))
 }

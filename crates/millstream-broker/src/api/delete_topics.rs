@@ -7,8 +7,8 @@ use millstream_protocol::messages::delete_topics_response::DeletableTopicResult;
 use millstream_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use uuid::Uuid;
 
-use super::{Api, Call, Served, text, topic_name};
-use crate::core::state::State;
+use super::{Api, Call, Served, sentence, text, topic_name};
+use crate::core::state::{Refused, State};
 
 /// The first version that names topics by id.
 const BY_ID: i16 = 6;
@@ -20,7 +20,9 @@ impl Api for DeleteTopicsRequest {
             Ok((name, id)) => {
                 DeletableTopicResult::default().with_name(Some(topic_name(&name))).with_topic_id(id)
             }
-            Err(code) => failed(wanted, code),
+            Err(refused) => {
+                failed(wanted, refused.code).with_error_message(Some(text(refused.message)))
+            }
         });
         Served::Now(DeleteTopicsResponse::default().with_responses(results.collect()))
     }
@@ -49,19 +51,30 @@ fn failed((name, id): Wanted, code: ErrorCode) -> DeletableTopicResult {
         .with_name(name)
         .with_topic_id(id)
         .with_error_code(code.code())
-        .with_error_message(Some(text(code.message())))
+        .with_error_message(Some(sentence(code)))
 }
 
-fn delete(state: &mut State, (name, id): &Wanted) -> Result<(String, Uuid), ErrorCode> {
+fn delete(state: &mut State, (name, id): &Wanted) -> Result<(String, Uuid), Refused> {
+    let refuse = |code| Refused::new(code, sentence(code).as_str());
+    let invalid = |why| Err(Refused::new(ErrorCode::InvalidRequest, why));
+    // A topic is named in one way or the other (`ControllerApis.deleteTopics`).
     let found = match name {
-        // A topic is named in one way or the other (`ControllerApis.deleteTopics`).
-        Some(_) if !id.is_nil() => return Err(ErrorCode::InvalidRequest),
-        Some(name) => state.topics.get(name).ok_or(ErrorCode::UnknownTopicOrPartition),
-        None => state.topics.by_id(*id).ok_or(ErrorCode::UnknownTopicId),
-    }?;
+        Some(_) if !id.is_nil() => {
+            return invalid("You may not specify both topic name and topic id.");
+        }
+        None if id.is_nil() => return invalid("Neither topic name nor id were specified."),
+        Some(name) => {
+            let found = state.topics.get(name);
+            found.ok_or_else(|| refuse(ErrorCode::UnknownTopicOrPartition))?
+        }
+        None => {
+            let found = state.topics.by_id(*id);
+            found.ok_or_else(|| refuse(ErrorCode::UnknownTopicId))?
+        }
+    };
     let name = found.name.clone();
     let Some(topic) = state.topics.remove(name.as_str()) else {
-        return Err(ErrorCode::UnknownTopicOrPartition);
+        return Err(refuse(ErrorCode::UnknownTopicOrPartition));
     };
     for partition in topic.partitions {
         state.woken.extend(partition.waiting);

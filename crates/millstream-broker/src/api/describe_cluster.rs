@@ -1,6 +1,6 @@
 //! DescribeCluster 0 to 2: the nodes and the controller (KIP-700).
 //!
-//! Omitted: controllers as endpoints (`UNSUPPORTED_ENDPOINT_TYPE`); dead nodes are listed as fenced
+//! Omitted: controllers as endpoints (`MISMATCHED_ENDPOINT_TYPE`); dead nodes are listed as fenced
 //! where asked for.
 
 use millstream_protocol::ErrorCode;
@@ -18,7 +18,7 @@ const BROKERS: i8 = 1;
 impl Api for DescribeClusterRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<DescribeClusterResponse> {
         if call.version >= 1 && self.endpoint_type != BROKERS {
-            return Served::Now(self.refuse(call.version, ErrorCode::UnsupportedEndpointType));
+            return Served::Now(self.refuse(call.version, ErrorCode::MismatchedEndpointType));
         }
         let nodes = state.nodes.ids().filter_map(|id| state.nodes.get(id));
         let nodes = nodes.filter(|node| node.alive || self.include_fenced_brokers);

@@ -8,10 +8,11 @@ use millstream_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use millstream_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse, StrBytes};
+use millstream_types::BrokerId;
 
 use super::{Api, Call, Served, text};
 use crate::core::configs::{Kind, TOPIC_CONFIGS, TopicConfigs};
-use crate::core::state::{Refused, State};
+use crate::core::state::{Refused, State, check_topic_name};
 
 /// `ConfigResource.Type`.
 pub(super) const TOPIC: i8 = 2;
@@ -30,7 +31,7 @@ impl Api for DescribeConfigsRequest {
             let result = DescribeConfigsResult::default()
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
-            match describe(state, resource, self.include_synonyms, call.version) {
+            match describe(state, resource, self.include_synonyms, call) {
                 Ok(configs) => result.with_configs(configs),
                 Err(refused) => result
                     .with_error_code(refused.code.code())
@@ -55,23 +56,41 @@ fn describe(
     state: &State,
     resource: &DescribeConfigsResource,
     synonyms: bool,
-    version: i16,
+    call: &Call,
 ) -> Result<Vec<DescribeConfigsResourceResult>, Refused> {
     let keys = resource.configuration_keys.as_deref();
+    let (version, node) = (call.version, call.node);
+    let name = resource.resource_name.as_str();
     match resource.resource_type {
-        TOPIC => match state.topics.get(&resource.resource_name) {
-            Some(topic) => Ok(of_topic(&topic.configs, keys, synonyms, version)),
-            None => {
-                let code = ErrorCode::UnknownTopicOrPartition;
-                Err(Refused::new(code, code.message()))
+        TOPIC => {
+            check_topic_name(name)?;
+            match state.topics.get(name) {
+                Some(topic) => Ok(of_topic(&topic.configs, keys, synonyms, version)),
+                None => Err(Refused::new(ErrorCode::UnknownTopicOrPartition, "")),
             }
-        },
-        BROKER => Ok(of_broker(state, keys, version)),
+        }
+        BROKER => {
+            check_node(name, node)?;
+            Ok(of_broker(state, keys, version))
+        }
         kind => Err(Refused::new(
             ErrorCode::InvalidRequest,
             format!("configurations of resource type {kind} are not implemented"),
         )),
     }
+}
+
+/// A broker describes itself alone.
+fn check_node(name: &str, node: BrokerId) -> Result<(), Refused> {
+    let why = match name.parse::<i32>() {
+        _ if name.is_empty() => return Ok(()),
+        Ok(id) if id == node.0 => return Ok(()),
+        Ok(id) => {
+            format!("Unexpected broker id, expected {node} or empty string, but received {id}")
+        }
+        Err(_) => format!("Broker id must be an integer, but it is: {name}"),
+    };
+    Err(Refused::new(ErrorCode::InvalidRequest, why))
 }
 
 fn is_wanted(keys: Option<&[StrBytes]>, name: &str) -> bool {

@@ -22,10 +22,10 @@ impl Api for DescribeGroupsRequest {
             if let Err(code) = state.check_coordinator(call.node, id) {
                 return failed(id, code);
             }
-            let mut described = match state.groups.get(id.as_str()) {
-                Some(group) => describe(id, group),
-                None => dead(id, call.version),
+            let Some(group) = state.groups.get(id.as_str()) else {
+                return dead(id, call.version);
             };
+            let mut described = describe(id, group);
             if self.include_authorized_operations {
                 described.authorized_operations = GROUP_OPERATIONS;
             }

@@ -86,6 +86,7 @@ fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic {
     };
     DescribeTopicPartitionsResponseTopic::default()
         .with_name(Some(super::topic_name(name)))
+        .with_topic_authorized_operations(TOPIC_OPERATIONS)
         .with_error_code(code.code())
 }
 

@@ -8,7 +8,7 @@ use crate::core::state::State;
 
 impl Api for HeartbeatRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<HeartbeatResponse> {
-        let result = state.check_coordinator(call.node, &self.group_id).and_then(|()| {
+        let result = state.check_group(call.node, &self.group_id).and_then(|()| {
             let member = self.member_id.as_str().into();
             let instance = instance(self.group_instance_id.as_ref());
             let heard = state.with_group(&self.group_id, call.now, false, |group, cx| {

@@ -81,17 +81,23 @@ pub(super) fn topic_of<'a>(
 
 fn apply(set: &mut BTreeMap<String, String>, config: &AlterableConfig) -> Result<(), Refused> {
     let name = config.name.to_string();
+    // To reset what does not exist is no error.
+    if config.config_operation == 1 {
+        set.remove(&name);
+        return Ok(());
+    }
+    if config.value.is_none() {
+        let why = format!("Null value not supported for : {name}");
+        return Err(Refused::new(ErrorCode::InvalidRequest, why));
+    }
     let Some(known) = find(&name) else {
-        return check(&name, None);
+        return check(&name, config.value.as_deref());
     };
     let value = config.value.as_deref().unwrap_or_default();
     match config.config_operation {
         0 => {
             check(&name, config.value.as_deref())?;
             set.insert(name, value.to_owned());
-        }
-        1 => {
-            set.remove(&name);
         }
         operation @ (2 | 3) if matches!(known.kind, Kind::List(_)) => {
             let current = set.get(&name).map_or(known.default, String::as_str);
@@ -105,8 +111,9 @@ fn apply(set: &mut BTreeMap<String, String>, config: &AlterableConfig) -> Result
             let joined = parts.join(",");
             set.insert(name, joined);
         }
-        2 | 3 => {
-            let why = format!("Can't change a part of the config {name}: it is no list.");
+        operation @ (2 | 3) => {
+            let verb = if operation == 2 { "APPEND" } else { "SUBTRACT" };
+            let why = format!("Can't {verb} to key {name} because its type is not LIST.");
             return Err(Refused::new(ErrorCode::InvalidConfig, why));
         }
         operation => {

@@ -60,10 +60,7 @@ impl Api for JoinGroupRequest {
 }
 
 fn check(state: &State, call: &Call, request: &JoinGroupRequest) -> Result<(), ErrorCode> {
-    if request.group_id.is_empty() {
-        return Err(ErrorCode::InvalidGroupId);
-    }
-    state.check_coordinator(call.node, &request.group_id)?;
+    state.check_group(call.node, &request.group_id)?;
     let timeout = u64::try_from(request.session_timeout_ms).map(Duration::from_millis);
     let config = &state.config.groups;
     match timeout {

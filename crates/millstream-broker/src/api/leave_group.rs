@@ -14,7 +14,7 @@ const MANY: i16 = 3;
 
 impl Api for LeaveGroupRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<LeaveGroupResponse> {
-        if let Err(code) = state.check_coordinator(call.node, &self.group_id) {
+        if let Err(code) = state.check_group(call.node, &self.group_id) {
             return Served::Now(self.refuse(call.version, code));
         }
         let mut leave = |request: &LeaveRequest| {

@@ -21,6 +21,8 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 impl Api for ListOffsetsRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<ListOffsetsResponse> {
@@ -69,6 +71,7 @@ fn look_up(
     let partition =
         topic.partition(wanted.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     partition.check_leader(call.node, wanted.current_leader_epoch)?;
+    check_time(wanted.timestamp, call.version)?;
     let log = &partition.log;
     let mut answer = failure(wanted.partition_index, ErrorCode::None);
     let found = match wanted.timestamp {
@@ -92,6 +95,19 @@ fn look_up(
         answer.leader_epoch = log.epoch_at(offset).map_or(-1, |epoch| epoch.0);
     }
     Ok(answer)
+}
+
+/// Special times came with the versions (`ReplicaManager.fetchOffset`).
+const fn check_time(time: i64, version: i16) -> Result<(), ErrorCode> {
+    let since = match time {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        EARLIEST | LATEST | 0.. => 0,
+        _ => return Err(ErrorCode::UnsupportedVersion),
+    };
+    if version < since { Err(ErrorCode::UnsupportedVersion) } else { Ok(()) }
 }
 
 fn since(log: &Log, time: Timestamp) -> Option<(Offset, Timestamp)> {

@@ -22,6 +22,9 @@ pub(super) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// ALTER_CONFIGS, IDEMPOTENT_WRITE.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
+/// The first version in which a topic may have no name.
+const NULLABLE_NAME: i16 = 12;
+
 impl Api for MetadataRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<MetadataResponse> {
         let all = match &self.topics {
@@ -34,7 +37,7 @@ impl Api for MetadataRequest {
             topics.extend(state.topics.iter().map(|topic| describe(state, topic)));
         } else {
             for wanted in self.topics.iter().flatten() {
-                topics.push(one(state, wanted, create));
+                topics.push(one(state, wanted, create, call.version));
             }
         }
         if self.include_topic_authorized_operations {
@@ -79,11 +82,13 @@ fn one(
     state: &mut State,
     wanted: &m::metadata_request::MetadataRequestTopic,
     create: bool,
+    version: i16,
 ) -> MetadataResponseTopic {
     let Some(name) = &wanted.name else {
         return match state.topics.by_id(wanted.topic_id) {
             Some(topic) => describe(state, topic),
             None => MetadataResponseTopic::default()
+                .with_name(if version >= NULLABLE_NAME { None } else { Some(topic_name("")) })
                 .with_topic_id(wanted.topic_id)
                 .with_error_code(ErrorCode::UnknownTopicId.code()),
         };

@@ -209,3 +209,11 @@ pub(crate) fn topic_name(name: &str) -> m::TopicName {
 fn instance(id: Option<&StrBytes>) -> Option<GroupInstanceId> {
     id.map(|id| GroupInstanceId::from(id.as_str()))
 }
+
+/// What a code means, as Kafka puts it: a sentence with a capital letter and a full stop.
+fn sentence(code: ErrorCode) -> StrBytes {
+    let message = code.message();
+    let mut chars = message.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    text(first.into_iter().chain(chars).chain(['.']).collect::<String>())
+}

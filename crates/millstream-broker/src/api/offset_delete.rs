@@ -18,13 +18,18 @@ impl Api for OffsetDeleteRequest {
         if let Err(code) = state.check_coordinator(call.node, &self.group_id) {
             return Served::Now(self.refuse(call.version, code));
         }
-        let Some(group) = state.groups.get_mut(self.group_id.as_str()) else {
+        let State { groups, topics, .. } = state;
+        let Some(group) = groups.get_mut(self.group_id.as_str()) else {
             return Served::Now(self.refuse(call.version, ErrorCode::GroupIdNotFound));
         };
         let is_used = group.state != GroupState::Empty;
-        let topics = self.topics.iter().map(|topic| {
+        let answers = self.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|wanted| {
-                let code = if is_used {
+                let found = topics.get(&topic.name);
+                let exists = found.is_some_and(|t| t.partition(wanted.partition_index).is_some());
+                let code = if !exists {
+                    ErrorCode::UnknownTopicOrPartition
+                } else if is_used {
                     ErrorCode::GroupSubscribedToTopic
                 } else {
                     if let Some(offsets) = group.offsets.get_mut(topic.name.as_str()) {
@@ -40,7 +45,7 @@ impl Api for OffsetDeleteRequest {
                 .with_name(topic.name.clone())
                 .with_partitions(partitions.collect())
         });
-        Served::Now(OffsetDeleteResponse::default().with_topics(topics.collect()))
+        Served::Now(OffsetDeleteResponse::default().with_topics(answers.collect()))
     }
 
     fn refuse(&self, _: i16, code: ErrorCode) -> OffsetDeleteResponse {

@@ -131,9 +131,11 @@ fn append(
         }
         return answer;
     }
-    if acks == ALL && partition.isr.len() < configs.min_insync_replicas {
+    let needed = configs.min_insync_replicas.min(partition.replicas.len());
+    if acks == ALL && partition.isr.len() < needed {
         return failure(data.index, ErrorCode::NotEnoughReplicas);
     }
+    let log_start = partition.log.start();
     let bytes = data.records.unwrap_or_default();
     match append_batch(partition, configs, call, bytes) {
         Ok(answer) => {
@@ -142,12 +144,20 @@ fn append(
         }
         Err(refused) => {
             let mut answer = failure(data.index, refused.code);
+            if tells_log_start(refused.code) {
+                answer.log_start_offset = log_start.0;
+            }
             if call.version >= 8 && !refused.message.is_empty() {
                 answer.error_message = Some(text(refused.message));
             }
             answer
         }
     }
+}
+
+/// Whether a refusal comes with the start of the log, as `ReplicaManager.appendToLocalLog` decides.
+const fn tells_log_start(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::OutOfOrderSequenceNumber | ErrorCode::InvalidProducerEpoch)
 }
 
 fn append_batch(
@@ -162,10 +172,10 @@ fn append_batch(
     if header.producer_id.0 >= 0 {
         match partition.log.producers.check(&header) {
             SequenceCheck::Append => {}
-            SequenceCheck::Duplicate { base_offset, log_append_time } => {
+            SequenceCheck::Duplicate { base_offset, timestamp } => {
                 return Ok(answer
                     .with_base_offset(base_offset.0)
-                    .with_log_append_time_ms(log_append_time.0)
+                    .with_log_append_time_ms(timestamp.0)
                     .with_log_start_offset(partition.log.start().0));
             }
             SequenceCheck::OutOfOrder => {
@@ -197,7 +207,7 @@ fn append_batch(
     let epoch = partition.epoch;
     let base = partition.log.append(&header, bytes, epoch, max_timestamp);
     if header.producer_id.0 >= 0 {
-        partition.log.producers.appended(&header, base, append_time);
+        partition.log.producers.appended(&header, base, max_timestamp);
     }
     Ok(answer
         .with_base_offset(base.0)

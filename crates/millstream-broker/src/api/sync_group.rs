@@ -9,10 +9,18 @@ use crate::core::connection::Parked;
 use crate::core::group::SyncRequest;
 use crate::core::state::State;
 
+/// The first version that must name the protocol.
+const NAMES_PROTOCOL: i16 = 5;
+
 impl Api for SyncGroupRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<SyncGroupResponse> {
-        if let Err(code) = state.check_coordinator(call.node, &self.group_id) {
+        if let Err(code) = state.check_group(call.node, &self.group_id) {
             return Served::Now(self.refuse(call.version, code));
+        }
+        // KIP-559; `SyncGroupRequest.areMandatoryProtocolTypeAndNamePresent`.
+        let named = self.protocol_type.is_some() && self.protocol_name.is_some();
+        if call.version >= NAMES_PROTOCOL && !named {
+            return Served::Now(self.refuse(call.version, ErrorCode::InconsistentGroupProtocol));
         }
         let assignments = self.assignments.iter();
         let request = SyncRequest {

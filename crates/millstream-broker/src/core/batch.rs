@@ -27,8 +27,9 @@ pub(crate) fn verify(bytes: &Bytes) -> Result<BatchHeader, Refused> {
 
 fn refuse(error: BatchError) -> Refused {
     let code = match &error {
+        // Not exactly one batch.
         BatchError::TrailingBytes { .. }
-        | BatchError::Magic { .. }
+        | BatchError::Truncated { .. }
         | BatchError::Record { .. }
         | BatchError::Header { .. } => ErrorCode::InvalidRecord,
         _ => ErrorCode::CorruptMessage,

@@ -99,35 +99,44 @@ impl Kind {
         }
     }
 
-    fn accepts(self, value: &str) -> Result<(), String> {
+    /// What is wrong with a value: the part that is, and why.
+    fn accepts(self, value: &str) -> Result<(), (String, String)> {
         let value = value.trim();
-        let number = |accepted: Result<bool, _>, kind: &str| match accepted {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("Value is out of range".to_owned()),
-            Err(()) => Err(format!("Not a number of type {kind}")),
+        let wrong = |why: String| Err((value.to_owned(), why));
+        let at_least = |fits: bool, min: String| match fits {
+            true => Ok(()),
+            false => wrong(format!("Value must be at least {min}")),
         };
         match self {
             Self::Boolean if value.eq_ignore_ascii_case("true") => Ok(()),
             Self::Boolean if value.eq_ignore_ascii_case("false") => Ok(()),
-            Self::Boolean => Err("Expected value to be either true or false".to_owned()),
+            Self::Boolean => wrong("Expected value to be either true or false".to_owned()),
             Self::OneOf(words) if words.contains(&value) => Ok(()),
-            Self::OneOf(words) => Err(format!("String must be one of: {}", words.join(", "))),
+            Self::OneOf(words) => wrong(format!("String must be one of: {}", words.join(", "))),
             Self::List(None) => Ok(()),
             Self::List(Some(words)) => {
                 let mut parts = value.split(',').map(str::trim);
                 match parts.find(|part| !words.contains(part)) {
-                    Some(_) => Err(format!("String must be one of: {}", words.join(", "))),
+                    Some(part) => Err((
+                        part.to_owned(),
+                        format!("String must be one of: {}", words.join(", ")),
+                    )),
                     None => Ok(()),
                 }
             }
-            Self::Int(min) => number(value.parse::<i32>().map(|n| n >= min).map_err(|_| ()), "INT"),
-            Self::Long(min) => {
-                number(value.parse::<i64>().map(|n| n >= min).map_err(|_| ()), "LONG")
-            }
-            Self::Ratio => number(
-                value.parse::<f64>().map(|n| (0.0..=1.0).contains(&n)).map_err(|_| ()),
-                "DOUBLE",
-            ),
+            Self::Int(min) => match value.parse::<i32>() {
+                Ok(number) => at_least(number >= min, min.to_string()),
+                Err(_) => wrong("Not a number of type INT".to_owned()),
+            },
+            Self::Long(min) => match value.parse::<i64>() {
+                Ok(number) => at_least(number >= min, min.to_string()),
+                Err(_) => wrong("Not a number of type LONG".to_owned()),
+            },
+            Self::Ratio => match value.parse::<f64>() {
+                Ok(number) if number > 1.0 => wrong("Value must be no more than 1".to_owned()),
+                Ok(number) => at_least(number >= 0.0, "0".to_owned()),
+                Err(_) => wrong("Not a number of type DOUBLE".to_owned()),
+            },
         }
     }
 }
@@ -143,7 +152,7 @@ pub(crate) fn check(name: &str, value: Option<&str>) -> Result<(), Refused> {
     };
     match config.kind.accepts(value) {
         Ok(()) => Ok(()),
-        Err(why) => refuse(format!("Invalid value {value} for configuration {name}: {why}")),
+        Err((part, why)) => refuse(format!("Invalid value {part} for configuration {name}: {why}")),
     }
 }
 

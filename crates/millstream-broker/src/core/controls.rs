@@ -137,7 +137,7 @@ impl Cluster {
             return Err(ControlError::UnknownPartition(partition.clone()));
         };
         found.log.truncate(end);
-        found.epoch.0 += 1;
+        found.begin_epoch();
         woken.extend(found.waiting.drain(..));
         self.settle(now);
         Ok(())

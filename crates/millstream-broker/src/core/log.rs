@@ -87,6 +87,13 @@ impl Log {
         self.bytes
     }
 
+    /// A new leader begins to write; an epoch that wrote nothing leaves no trace.
+    pub(crate) fn begin_epoch(&mut self, epoch: LeaderEpoch) {
+        let start = self.end();
+        self.epochs.retain(|known| known.start < start);
+        self.epochs.push(EpochStart { epoch, start });
+    }
+
     /// Appends a checked batch and gives the offset of its first record.
     pub(crate) fn append(
         &mut self,
@@ -97,9 +104,6 @@ impl Log {
     ) -> Offset {
         let base = self.end;
         let last = base + i64::from(header.last_offset_delta);
-        if self.epochs.last().is_none_or(|newest| newest.epoch < epoch) {
-            self.epochs.push(EpochStart { epoch, start: Offset(base) });
-        }
         self.bytes += bytes.len() as u64;
         self.batches.push(StoredBatch {
             base_offset: Offset(base),
@@ -157,7 +161,7 @@ impl Log {
         if epoch == current {
             return Some((epoch, self.end()));
         }
-        if epoch > current {
+        if epoch > current || epoch.0 < 0 {
             return None;
         }
         let after = self.epochs.partition_point(|entry| entry.epoch <= epoch);

@@ -19,8 +19,8 @@ pub(crate) enum SequenceCheck {
     Duplicate {
         /// Where its first record stands.
         base_offset: Offset,
-        /// The append time, where the topic uses it.
-        log_append_time: Timestamp,
+        /// The largest time in the batch: Kafka gives it for the append time.
+        timestamp: Timestamp,
     },
     /// A batch before it is missing.
     OutOfOrder,
@@ -33,7 +33,7 @@ struct WrittenBatch {
     first_sequence: i32,
     last_sequence: i32,
     base_offset: Offset,
-    log_append_time: Timestamp,
+    timestamp: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Producers {
         if let Some(batch) = duplicate {
             return SequenceCheck::Duplicate {
                 base_offset: batch.base_offset,
-                log_append_time: batch.log_append_time,
+                timestamp: batch.timestamp,
             };
         }
         match known.batches.back() {
@@ -89,7 +89,7 @@ impl Producers {
         &mut self,
         header: &BatchHeader,
         base_offset: Offset,
-        log_append_time: Timestamp,
+        timestamp: Timestamp,
     ) {
         let producer = self.0.entry(header.producer_id).or_insert_with(|| Producer {
             epoch: header.producer_epoch,
@@ -106,7 +106,7 @@ impl Producers {
             first_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
             base_offset,
-            log_append_time,
+            timestamp,
         });
     }
 

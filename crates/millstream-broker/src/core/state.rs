@@ -151,6 +151,14 @@ impl State {
         self.nodes.coordinator(hash).map(|node| node.id)
     }
 
+    /// Whether `node` coordinates a group, and the group has a name.
+    pub(crate) fn check_group(&self, node: BrokerId, id: &str) -> Result<(), ErrorCode> {
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        self.check_coordinator(node, id)
+    }
+
     /// Whether `node` coordinates `key`.
     pub(crate) fn check_coordinator(&self, node: BrokerId, key: &str) -> Result<(), ErrorCode> {
         match self.coordinator_of(key) {
@@ -168,7 +176,7 @@ pub(crate) fn check_topic_name(name: &str) -> Result<(), Refused> {
         return refuse("Topic name is invalid: the empty string is not allowed".to_owned());
     }
     if name == "." || name == ".." {
-        return refuse("Topic name is invalid: '.' or '..' is not allowed".to_owned());
+        return refuse(format!("Topic name is invalid: '{name}' is not allowed"));
     }
     if name.len() > MAX_TOPIC_NAME {
         return refuse(format!(

@@ -43,12 +43,14 @@ impl Partition {
     /// A partition led by the first of its replicas that is alive.
     pub(crate) fn new(replicas: Vec<BrokerId>, nodes: &Nodes) -> Self {
         let isr: Vec<_> = replicas.iter().copied().filter(|id| nodes.is_alive(*id)).collect();
+        let mut log = Log::default();
+        log.begin_epoch(LeaderEpoch(0));
         Self {
             leader: isr.first().copied(),
             epoch: LeaderEpoch(0),
             replicas,
             isr,
-            log: Log::default(),
+            log,
             waiting: Vec::new(),
         }
     }
@@ -75,7 +77,7 @@ impl Partition {
             let next = self.replicas.iter().copied();
             let mut next = next.filter(|id| *id != node && self.isr.contains(id));
             self.leader = next.next();
-            self.epoch.0 += 1;
+            self.begin_epoch();
         }
     }
 
@@ -89,7 +91,7 @@ impl Partition {
         }
         if self.leader.is_none() {
             self.leader = Some(node);
-            self.epoch.0 += 1;
+            self.begin_epoch();
         }
     }
 
@@ -97,8 +99,14 @@ impl Partition {
     pub(crate) fn lead(&mut self, node: BrokerId) {
         if self.leader != Some(node) {
             self.leader = Some(node);
-            self.epoch.0 += 1;
+            self.begin_epoch();
         }
+    }
+
+    /// Raises the leader epoch.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.epoch.0 += 1;
+        self.log.begin_epoch(self.epoch);
     }
 
     /// The replicas that are dead.

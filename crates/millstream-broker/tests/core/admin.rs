@@ -76,9 +76,10 @@ fn replicas_may_be_chosen() {
     check(&mut bench, with(vec![assign(0, &[4])]), bad);
     check(&mut bench, with(vec![assign(0, &[])]), bad);
     check(&mut bench, with(vec![assign(1, &[1])]), bad);
+    check(&mut bench, with(vec![assign(0, &[1]), assign(1, &[2, 3])]), bad);
     let both = with(vec![assign(0, &[1])]).with_num_partitions(1);
     check(&mut bench, both, ErrorCode::InvalidRequest);
-    check(&mut bench, with(vec![assign(1, &[3, 1]), assign(0, &[2])]), ErrorCode::None);
+    check(&mut bench, with(vec![assign(1, &[3, 1]), assign(0, &[2, 1])]), ErrorCode::None);
     let metadata = bench.ask(1, 9, &m::MetadataRequest::default().with_topics(None));
     let leaders = metadata.topics[0].partitions.iter().map(|p| p.leader_id.0);
     assert_eq!(leaders.collect::<Vec<_>>(), [2, 3]);
@@ -261,7 +262,7 @@ fn the_cluster_describes_itself() {
     assert_eq!(bench.ask(2, 1, &request).brokers.len(), 2);
     let controllers = m::DescribeClusterRequest::default().with_endpoint_type(2);
     let refused = bench.ask(2, 1, &controllers);
-    assert_eq!(ErrorCode::from(refused.error_code), ErrorCode::UnsupportedEndpointType);
+    assert_eq!(ErrorCode::from(refused.error_code), ErrorCode::MismatchedEndpointType);
 }
 
 #[test]

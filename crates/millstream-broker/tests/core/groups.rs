@@ -95,7 +95,7 @@ impl Player {
             .with_member_id(text(&self.id))
             .with_group_instance_id(self.instance.as_deref().map(text))
             .with_protocol_type(Some(text("consumer")))
-            .with_protocol_name(None)
+            .with_protocol_name(Some(text(self.protocols[0].0)))
             .with_assignments(assignments.collect())
     }
 

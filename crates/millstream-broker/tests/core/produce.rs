@@ -36,11 +36,11 @@ fn what_cannot_be_appended_is_refused() {
     check(&bench.produce(1, "t", 7, &["a"]), ErrorCode::UnknownTopicOrPartition, -1);
     check(&bench.produce(1, "t", -1, &["a"]), ErrorCode::UnknownTopicOrPartition, -1);
     check(&bench.produce(2, "t", 0, &["a"]), ErrorCode::NotLeaderOrFollower, -1);
-    check_bytes(&mut bench, Bytes::new(), ErrorCode::CorruptMessage);
+    check_bytes(&mut bench, Bytes::new(), ErrorCode::InvalidRecord);
     let mut flipped = good.to_vec();
     flipped[65] ^= 1;
     check_bytes(&mut bench, flipped.into(), ErrorCode::CorruptMessage);
-    check_bytes(&mut bench, good.slice(..good.len() - 1), ErrorCode::CorruptMessage);
+    check_bytes(&mut bench, good.slice(..good.len() - 1), ErrorCode::InvalidRecord);
     let twice = [&good[..], &good[..]].concat();
     check_bytes(&mut bench, twice.into(), ErrorCode::InvalidRecord);
     let mut old = good.to_vec();

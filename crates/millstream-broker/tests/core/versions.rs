@@ -269,13 +269,15 @@ fn group_members() {
         .with_protocol_type(None)
         .with_protocol_name(None)
         .with_group_instance_id(None);
-    sweep(
-        &sync,
-        |_, request| request,
-        |version, answer| {
-            assert_eq!(ErrorCode::from(answer.error_code), unknown, "{version}");
-        },
-    );
+    let fit = |version, request: m::SyncGroupRequest| {
+        if version < 5 {
+            return request;
+        }
+        request.with_protocol_type(Some(text("consumer"))).with_protocol_name(Some(text("p")))
+    };
+    sweep(&sync, fit, |version, answer| {
+        assert_eq!(ErrorCode::from(answer.error_code), unknown, "{version}");
+    });
     let heartbeat =
         m::HeartbeatRequest::default().with_group_id(group_id()).with_group_instance_id(None);
     sweep(

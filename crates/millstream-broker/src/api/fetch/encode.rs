@@ -9,6 +9,8 @@ use crate::core::frame::{FrameWriter, ResponseFrame};
 use crate::core::state::State;
 use crate::core::topic::TopicRef;
 
+/// The first version that tells the leader (KIP-951).
+const TELLS_LEADER: i16 = 16;
 /// Where a bit is flipped by a fault: in the batch's checksummed part.
 const CORRUPT_AT: usize = 30;
 
@@ -17,14 +19,20 @@ pub(super) struct Head {
     pub(super) version: i16,
     pub(super) correlation_id: i32,
     pub(super) session_id: i32,
+    /// Whether transactions matter to the reader (`read_committed`).
+    pub(super) committed_only: bool,
     pub(super) corrupt: bool,
 }
 
 /// Writes an answer with its length and header.
 pub(super) fn fetch_response(state: &State, head: &Head, reads: &[PartitionRead]) -> ResponseFrame {
     let version = head.version;
-    let mut writer =
-        Writer { out: FrameWriter::new(), version, flexible: ApiKey::Fetch.is_flexible(version) };
+    let mut writer = Writer {
+        out: FrameWriter::new(),
+        version,
+        flexible: ApiKey::Fetch.is_flexible(version),
+        committed_only: head.committed_only,
+    };
     let mut corrupt = head.corrupt;
     writer.i32(head.correlation_id);
     writer.no_tags();
@@ -55,6 +63,7 @@ struct Writer {
     out: FrameWriter,
     version: i16,
     flexible: bool,
+    committed_only: bool,
 }
 
 impl Writer {
@@ -111,11 +120,11 @@ impl Writer {
         if self.version >= 5 {
             self.i64(read.log_start);
         }
-        // No transaction was aborted.
-        if self.flexible {
-            self.uvarint(0);
-        } else {
-            self.i32(-1);
+        // No transaction was aborted: an empty list for who asks, null for who reads all.
+        match (self.flexible, self.committed_only) {
+            (true, committed_only) => self.uvarint(usize::from(committed_only)),
+            (false, true) => self.i32(0),
+            (false, false) => self.i32(-1),
         }
         if self.version >= 11 {
             self.i32(-1);
@@ -149,7 +158,8 @@ impl Writer {
 
     /// Tag 0: where the logs part; tag 1: who leads.
     fn partition_tags(&mut self, read: &PartitionRead) {
-        let count = usize::from(read.diverging.is_some()) + usize::from(read.leader.is_some());
+        let leader = read.leader.filter(|_| self.version >= TELLS_LEADER);
+        let count = usize::from(read.diverging.is_some()) + usize::from(leader.is_some());
         self.uvarint(count);
         if let Some((epoch, end)) = read.diverging {
             self.uvarint(0);
@@ -158,7 +168,7 @@ impl Writer {
             self.i64(end.0);
             self.uvarint(0);
         }
-        if let Some((leader, epoch)) = read.leader {
+        if let Some((leader, epoch)) = leader {
             self.uvarint(1);
             self.uvarint(4 + 4 + 1);
             self.i32(leader.0);
@@ -177,11 +187,16 @@ impl Writer {
         leaders.sort_unstable();
         leaders.dedup();
         let nodes: Vec<_> = leaders.into_iter().filter_map(|id| state.nodes.get(id)).collect();
-        if self.version < 16 || nodes.is_empty() {
+        if self.version < TELLS_LEADER || nodes.is_empty() {
             self.uvarint(0);
             return;
         }
-        let mut field = Self { out: FrameWriter::new(), version: self.version, flexible: true };
+        let mut field = Self {
+            out: FrameWriter::new(),
+            version: self.version,
+            flexible: true,
+            committed_only: false,
+        };
         field.count(nodes.len());
         for node in nodes {
             field.i32(node.id.0);

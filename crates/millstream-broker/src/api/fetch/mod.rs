@@ -38,6 +38,7 @@ pub(crate) struct FetchPlan {
     context: FetchContext,
     min_bytes: usize,
     max_bytes: usize,
+    committed_only: bool,
     /// Whether a fault flips a bit in the answer.
     pub(crate) corrupt: bool,
 }
@@ -45,6 +46,7 @@ pub(crate) struct FetchPlan {
 impl Api for FetchRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<FetchResponse> {
         let (min_bytes, max_wait) = (self.min_bytes, self.max_wait_ms);
+        let committed_only = self.isolation_level == 1;
         let max_bytes = usize::try_from(self.max_bytes).unwrap_or(0);
         let limits = &state.config.limits;
         let max_bytes = max_bytes.min(limits.fetch_bytes);
@@ -62,6 +64,7 @@ impl Api for FetchRequest {
             context,
             min_bytes: usize::try_from(min_bytes).unwrap_or(0),
             max_bytes,
+            committed_only,
             corrupt: false,
         };
         let wait = Duration::from_millis(u64::try_from(max_wait).unwrap_or(0));
@@ -193,6 +196,7 @@ impl FetchPlan {
                 version: self.version,
                 correlation_id: self.correlation_id,
                 session_id,
+                committed_only: self.committed_only,
                 corrupt: self.corrupt,
             },
             &reads,

@@ -135,23 +135,20 @@ fn read_one(
         return read;
     }
     let log = &partition.log;
+    let diverging = match divergence(partition, fetched) {
+        Ok(diverging) => diverging,
+        Err(code) => return PartitionRead::failed(key.clone(), code),
+    };
+    if diverging.is_none()
+        && let Err(code) = check_offset(partition, fetched)
+    {
+        return PartitionRead::failed(key.clone(), code);
+    }
     let mut read = PartitionRead::failed(key.clone(), ErrorCode::None);
     read.high_watermark = log.end().0;
     read.log_start = log.start().0;
-    match divergence(partition, fetched) {
-        Ok(None) => {}
-        Ok(diverging) => {
-            read.diverging = diverging;
-            return read;
-        }
-        Err(code) => {
-            read.error = code;
-            return read;
-        }
-    }
-    if let Err(code) = check_offset(partition, fetched) {
-        // Kafka still tells the bounds that it knows.
-        read.error = code;
+    if diverging.is_some() {
+        read.diverging = diverging;
         return read;
     }
     let limit = left.min(fetched.max_bytes);
