@@ -7,6 +7,9 @@
 
 pub mod cluster;
 pub mod deadline;
+pub mod peers;
 pub mod reading;
 pub mod scenarios;
 pub mod wire;
+
+pub mod sim;

@@ -1,0 +1,1 @@
+//! Planted histories: the judges find what is wrong and nothing else.
