@@ -106,9 +106,9 @@ impl ConsumerShared {
                 table.waiter = Some(waker.clone());
                 return Poll::Pending;
             };
-            let uncapped = std::mem::take(&mut table.uncapped);
+            let hungry = std::mem::take(&mut table.hungry);
             drop(table);
-            if uncapped {
+            if hungry {
                 self.budget.wake_driver();
             }
             let opened = self.open(&taken, entry);

@@ -62,8 +62,10 @@ pub(super) struct Table {
     pub(super) fetch_version: u64,
     /// How much of a partition may be buffered before it is fetched no more.
     pub(super) partition_cap: usize,
-    /// A partition fell below half of that: fetching can go on.
-    pub(super) uncapped: bool,
+    /// Fetching stopped for want of room, but for partitions with nothing buffered.
+    pub(super) starved: bool,
+    /// A partition can be fetched again: it fell below half of the cap, or has nothing buffered.
+    pub(super) hungry: bool,
     /// The machine waits for the application to ask for records.
     pub(super) poll_wakes_driver: bool,
     /// What `commit_later` wants committed.
@@ -207,9 +209,10 @@ impl Table {
             let bytes = entry.bytes();
             partition.buffered_bytes -= bytes;
             self.buffered_bytes -= bytes;
-            if partition.capped && partition.buffered_bytes <= self.partition_cap / 2 {
+            let uncapped = partition.capped && partition.buffered_bytes <= self.partition_cap / 2;
+            if uncapped || (self.starved && partition.buffer.is_empty()) {
                 partition.capped = false;
-                self.uncapped = true;
+                self.hungry = true;
                 self.fetch_version += 1;
             }
             self.queue(&tp);

@@ -74,6 +74,7 @@ impl Fetcher {
         self.timeout = None;
         let room = room(shared, &mut table);
         self.starved = room == 0;
+        table.starved = self.starved;
         let plan = self.plan(shared, &mut table, cx, room);
         drop(table);
         for (broker, wanted) in plan {
