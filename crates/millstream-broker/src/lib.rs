@@ -15,3 +15,8 @@ pub use core::{
 pub use shell::{Broker, BrokerBuilder, RunningCluster, StartError};
 
 pub use millstream_protocol::{ApiKey, ErrorCode};
+
+/// The program of the broker's page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/broker.md")]
+struct Guide;

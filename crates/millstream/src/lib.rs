@@ -28,3 +28,8 @@ pub use state::KafkaStreamsState;
 pub use state_dir::StateDirError;
 pub use streams::{Close, KafkaStreams, KafkaStreamsBuilder};
 pub use uncaught::UncaughtResponse;
+
+/// The programs of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
