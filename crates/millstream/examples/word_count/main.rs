@@ -25,6 +25,7 @@ use clap::Parser;
 
 use args::Args;
 
+#[expect(clippy::print_stderr, reason = "the example talks to its user")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
