@@ -8,8 +8,8 @@
 pub mod cluster;
 pub mod deadline;
 pub mod peers;
+pub mod process;
 pub mod reading;
 pub mod scenarios;
-pub mod wire;
-
 pub mod sim;
+pub mod wire;

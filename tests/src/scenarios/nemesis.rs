@@ -17,6 +17,8 @@ use crate::reading::{read_all, texts};
 const PARTITIONS: i32 = 4;
 /// How many records may wait for their acknowledgement.
 const WINDOW: usize = 60;
+/// How many records of a partition lie between two commits.
+const COMMIT_EVERY: i64 = 20;
 /// How many records are acknowledged, and read, between two disturbances.
 const CALM: u64 = 400;
 
@@ -68,6 +70,7 @@ impl Flow {
         while self.total.get().is_none_or(|total| self.read.get() < total) {
             let batch = consumer.poll().await.expect("records").expect("it is open");
             let next = next.entry(batch.topic_partition().clone()).or_insert(Offset::ZERO);
+            let before = next.value() / COMMIT_EVERY;
             for record in &batch {
                 assert_eq!(record.offset, *next, "of {}", batch.topic_partition());
                 let value = std::str::from_utf8(record.value.expect("a value")).expect("text");
@@ -75,7 +78,9 @@ impl Flow {
                 *next = next.plus(1);
                 self.read.set(self.read.get() + 1);
             }
-            consumer.commit(&batch).await.expect("what is owned is committed");
+            if next.value() / COMMIT_EVERY != before {
+                consumer.commit(&batch).await.expect("what is owned is committed");
+            }
         }
     }
 }
