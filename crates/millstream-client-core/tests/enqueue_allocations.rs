@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millstream_client_core::backoff::Rng;
 use millstream_client_core::coordinator::Coordinators;
 use millstream_client_core::metadata::Metadata;
 use millstream_client_core::outbox::{
@@ -16,7 +15,7 @@ use millstream_client_core::outbox::{
 use millstream_client_core::producer::{
     Clock, ProducerConfig, ProducerMachine, ProducerShared, SealJob, SealWorkers,
 };
-use millstream_client_core::{Cx, EngineConfig};
+use millstream_client_core::Cx;
 use millstream_protocol::compression::Compression;
 use millstream_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -68,12 +67,11 @@ impl World {
     fn new(config: ProducerConfig) -> Self {
         let clock = Arc::new(SystemClock(Instant::now()));
         let shared = ProducerShared::new(config, clock.clone(), Arc::new(Inline)).unwrap();
-        let engine = EngineConfig::new(Vec::new());
         let mut world = Self {
             machine: ProducerMachine::new(Arc::clone(&shared)),
             shared,
             metadata: Metadata::default(),
-            coordinators: Coordinators::new(&engine, Rng::new(0)),
+            coordinators: Coordinators::default(),
             outbox: Outbox::new(Duration::from_secs(30)),
             events: VecDeque::new(),
             clock,

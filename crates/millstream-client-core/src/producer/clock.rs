@@ -19,7 +19,7 @@ pub trait Clock: Send + Sync + 'static {
 /// Record time that is read once per batch and round rather than once per record.
 ///
 /// It is read afresh when a record opens an empty batch, and for each record while the driver is
-/// parked; between those the driver's rounds keep it younger than 5 ms.
+/// parked for longer; between those the driver's rounds keep it younger than 5 ms.
 pub(crate) struct CoarseClock {
     source: Arc<dyn Clock>,
     millis: AtomicI64,

@@ -18,7 +18,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millstream_protocol::compression::Compressor;
 use millstream_types::{BrokerId, PartitionId, TopicId, TopicName};
@@ -33,6 +33,10 @@ use crate::backoff::Rng;
 use crate::cx::{CommandId, Cx};
 use crate::outbox::{RequestFailure, RequestId, Response};
 use crate::timer::earliest;
+
+/// How old record time may get before callers read the clock themselves; less than the 5 ms that are
+/// promised, for timers are late.
+const RECORD_TIME_AGE_MAX: Duration = Duration::from_millis(3);
 
 /// A call of a producer that its driver serves; records and flushes go through [`ProducerShared`].
 #[derive(Debug)]
@@ -204,7 +208,11 @@ impl ProducerMachine {
         self.shared.topic_waiters.expire(cx.now);
         self.drain_all(cx);
         self.finish_closing(cx);
-        self.shared.clock.park();
+        // A driver that wakes soon keeps record time fresh enough; a sleeping one does not.
+        let wakes_soon = self.next_timeout().is_some_and(|at| at <= cx.now + RECORD_TIME_AGE_MAX);
+        if !wakes_soon {
+            self.shared.clock.park();
+        }
     }
 
     /// When `poll` must be called though nothing happened.
