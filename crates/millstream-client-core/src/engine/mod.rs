@@ -164,7 +164,7 @@ impl Engine {
     pub fn poll(&mut self, now: Instant) {
         self.unfinished = None;
         self.links.handle_timeouts(now, &mut self.answers);
-        self.parked.expire(now, &self.updates, &mut self.answers);
+        self.parked.expire(now, &self.metadata, &mut self.answers);
         for _ in 0..ROUNDS_MAX {
             self.answer(now);
             self.poll_machines(now);

@@ -7,7 +7,7 @@ use super::links::Links;
 use super::node::{LinkKey, Node};
 use crate::connection::Answer;
 use crate::coordinator::{CoordinatorFinder, Coordinators};
-use crate::metadata::{Metadata, MetadataMachine};
+use crate::metadata::Metadata;
 use crate::outbox::{CoordinatorKey, Destination, Outbox, Pending, RequestFailure};
 use crate::timer::earliest;
 
@@ -82,12 +82,7 @@ impl Parked {
     }
 
     /// Fails the requests whose time is up.
-    pub(super) fn expire(
-        &mut self,
-        now: Instant,
-        updates: &MetadataMachine,
-        answers: &mut Vec<Answer>,
-    ) {
+    pub(super) fn expire(&mut self, now: Instant, metadata: &Metadata, answers: &mut Vec<Answer>) {
         if self.next_timeout().is_none_or(|due| due > now) {
             return;
         }
@@ -96,7 +91,7 @@ impl Parked {
                 self.requests.push(pending);
                 continue;
             }
-            let error = updates.last_error().unwrap_or("none");
+            let error = metadata.last_error().unwrap_or("none");
             let reason = format!(
                 "it is not known where {} is; the last error of metadata: {error}",
                 pending.destination

@@ -46,6 +46,7 @@ pub struct Metadata {
     wants_all_topics: bool,
     update_requested: bool,
     generation: u64,
+    last_error: Option<String>,
 }
 
 /// A topic that somebody asked for.
@@ -127,6 +128,17 @@ impl Metadata {
         let known = self.partition(partition)?;
         let broker = known.leader?;
         self.brokers.contains_key(&broker).then_some(Leader { broker, epoch: known.leader_epoch })
+    }
+
+    /// Why the last try to fetch metadata failed, in words that name the broker; `None` once one
+    /// succeeded. While no broker can be reached this is the last connection's error.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    pub(super) fn note_error(&mut self, error: Option<String>) {
+        self.last_error = error;
     }
 
     /// Rises with every change: machines compare it with the one they last saw.

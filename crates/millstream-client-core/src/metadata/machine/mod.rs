@@ -40,8 +40,6 @@ pub struct MetadataMachine {
     refreshed: Option<Instant>,
     /// No request before this: backoff.
     not_before: Option<Instant>,
-    /// The last failure, for errors that have to say what went wrong.
-    last_error: Option<String>,
     /// When `poll` is due though nothing happened.
     timeout: Option<Instant>,
 }
@@ -73,15 +71,8 @@ impl MetadataMachine {
             rebootstrap_after: config.rebootstrap_after,
             refreshed: None,
             not_before: None,
-            last_error: None,
             timeout: None,
         }
-    }
-
-    /// Why the last request failed, if it did.
-    #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
     }
 
     /// Sends what is due, and says when to look again.
@@ -133,7 +124,7 @@ impl MetadataMachine {
         }
         let temporary = response.topics.iter().any(|topic| is_temporary(topic.error_code));
         cx.metadata.apply(response, sent.asked.as_ref());
-        self.last_error = None;
+        cx.metadata.note_error(None);
         self.failing_since = None;
         if temporary {
             // A topic being made has no leader yet, for a moment: ask again, with backoff.
@@ -154,7 +145,7 @@ impl MetadataMachine {
 
     fn handle_failure(&mut self, error: String, cx: &mut Cx<'_>) {
         tracing::debug!(%error, "metadata could not be fetched");
-        self.last_error = Some(error);
+        cx.metadata.note_error(Some(error));
         self.failures += 1;
         self.not_before = Some(cx.now + self.backoff.after(self.failures, &mut self.rng));
         cx.metadata.request_update();

@@ -105,7 +105,7 @@ fn failures_back_off_to_a_second() {
     assert!(waits[0] <= Duration::from_millis(120), "{waits:?}");
     assert!(waits[7] >= Duration::from_millis(800), "{waits:?}");
     assert!(waits[7] <= Duration::from_millis(1200), "{waits:?}");
-    let error = updates.machine.last_error().unwrap();
+    let error = updates.bench.metadata.last_error().unwrap();
     assert!(error.contains("gone"), "{error}");
 }
 
@@ -135,7 +135,7 @@ fn another_cluster_is_not_believed() {
     let stranger = cluster(1, &[]).with_cluster_id(Some(StrBytes::from_static_str("stranger")));
     updates.answer(id, stranger);
     assert_eq!(updates.bench.metadata.brokers().count(), 3);
-    let error = updates.machine.last_error().unwrap();
+    let error = updates.bench.metadata.last_error().unwrap();
     assert!(error.contains("cluster stranger answers for cluster cluster"), "{error}");
 }
 
