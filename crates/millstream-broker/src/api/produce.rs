@@ -14,13 +14,14 @@ use millstream_protocol::batch::{BatchHeader, BatchMut};
 use millstream_protocol::compression::Compression;
 use millstream_protocol::messages as m;
 use millstream_protocol::messages::produce_response::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    TopicProduceResponse,
 };
 use millstream_protocol::messages::{ProduceRequest, ProduceResponse};
 use millstream_types::{BrokerId, Timestamp, TimestampType};
 
 use super::{Api, Call, Served, text};
-use crate::core::batch::{has_keyless_record, verify};
+use crate::core::batch::{keyless_records, verify};
 use crate::core::configs::TopicConfigs;
 use crate::core::producers::SequenceCheck;
 use crate::core::state::{Refused, State};
@@ -32,6 +33,8 @@ const ALL: i16 = -1;
 const BY_ID: i16 = 13;
 /// The first version that may carry zstd (KIP-110).
 const ZSTD: i16 = 7;
+/// The first version that tells which records are at fault (KIP-467).
+const TELLS_RECORDS: i16 = 8;
 /// The first version that tells the leader (KIP-951).
 const TELLS_LEADER: i16 = 10;
 
@@ -147,7 +150,7 @@ fn append(
             if tells_log_start(refused.code) {
                 answer.log_start_offset = log_start.0;
             }
-            if call.version >= 8 && !refused.message.is_empty() {
+            if call.version >= TELLS_RECORDS && !refused.message.is_empty() {
                 answer.error_message = Some(text(refused.message));
             }
             answer
@@ -194,11 +197,11 @@ fn append_batch(
             }
         }
     }
-    if configs.compacted && has_keyless_record(&bytes)? {
-        return Err(Refused::new(
-            ErrorCode::InvalidRecord,
-            "One or more records have been rejected: a compacted topic cannot accept a message without key",
-        ));
+    if configs.compacted {
+        let keyless = keyless_records(&bytes)?;
+        if !keyless.is_empty() {
+            return Ok(rejected(partition, &keyless, call.version));
+        }
     }
     let (bytes, max_timestamp, append_time) = match configs.timestamp_type {
         TimestampType::CreateTime => (bytes, header.max_timestamp, Timestamp::NONE),
@@ -213,6 +216,25 @@ fn append_batch(
         .with_base_offset(base.0)
         .with_log_append_time_ms(append_time.0)
         .with_log_start_offset(partition.log.start().0))
+}
+
+/// The answer to a batch of which some records cannot be taken: none was (KIP-467).
+fn rejected(partition: &Partition, keyless: &[i32], version: i16) -> PartitionProduceResponse {
+    let answer =
+        failure(0, ErrorCode::InvalidRecord).with_log_start_offset(partition.log.start().0);
+    if version < TELLS_RECORDS {
+        return answer;
+    }
+    let errors = keyless.iter().map(|index| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(*index)
+            .with_batch_index_error_message(Some(text(
+                "Compacted topic cannot accept message without key",
+            )))
+    });
+    answer
+        .with_record_errors(errors.collect())
+        .with_error_message(Some(text("One or more records have been rejected")))
 }
 
 /// What is refused of a batch that is sound in itself.

@@ -37,11 +37,11 @@ fn refuse(error: BatchError) -> Refused {
     Refused::new(code, error.to_string())
 }
 
-/// Whether a record of the batch has no key.
-pub(crate) fn has_keyless_record(bytes: &Bytes) -> Result<bool, Refused> {
+/// The places in the batch of the records that have no key.
+pub(crate) fn keyless_records(bytes: &Bytes) -> Result<Vec<i32>, Refused> {
     let checked = open(bytes.clone())?;
-    let mut records = checked.records();
-    Ok(records.any(|record| record.key.is_none()))
+    let records = checked.records().zip(0..);
+    Ok(records.filter(|(record, _)| record.key.is_none()).map(|(_, index)| index).collect())
 }
 
 /// A record found by its time.

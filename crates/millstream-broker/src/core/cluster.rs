@@ -106,6 +106,7 @@ impl Cluster {
 
     /// The client closed a connection.
     pub fn disconnect(&mut self, id: ConnectionId) {
+        self.state.fetching.remove(&id);
         if let Some(connection) = self.connections.remove(&id)
             && let Some(timer) = connection.pending.and_then(|pending| pending.timer)
         {
@@ -305,6 +306,7 @@ impl Cluster {
     /// Takes the parked request of a connection.
     fn unpark(&mut self, id: ConnectionId) -> Option<Pending> {
         let pending = self.connections.get_mut(&id)?.pending.take()?;
+        self.state.fetching.remove(&id);
         if let Some(timer) = pending.timer {
             self.state.timers.cancel(timer);
         }

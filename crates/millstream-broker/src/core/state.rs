@@ -1,6 +1,6 @@
 //! What all nodes share, and the few verbs that several APIs need.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
@@ -43,7 +43,9 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers,
-    /// Parked fetches that may have become answerable.
+    /// The connections that wait for a fetch.
+    pub(crate) fetching: BTreeSet<ConnectionId>,
+    /// Those whose fetch may have become answerable.
     pub(crate) woken: VecDeque<ConnectionId>,
     /// Answers to parked requests of groups.
     pub(crate) answered: VecDeque<(ConnectionId, Answer)>,
@@ -70,6 +72,7 @@ impl State {
             sessions: BTreeMap::new(),
             rng,
             timers: Timers::default(),
+            fetching: BTreeSet::new(),
             woken: VecDeque::new(),
             answered: VecDeque::new(),
             next_producer_id: 0,

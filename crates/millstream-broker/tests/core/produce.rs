@@ -137,7 +137,10 @@ fn a_compacted_topic_takes_no_record_without_a_key() {
         .with_name(text("cleanup.policy"))
         .with_value(Some(text("compact")));
     crate::admin::create(&mut bench, "table", 1, &[config]);
-    check(&bench.produce(1, "table", 0, &["a"]), ErrorCode::InvalidRecord, -1);
+    let answer = bench.produce(1, "table", 0, &["a", "b"]);
+    check(&answer, ErrorCode::InvalidRecord, -1);
+    let wrong: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
+    assert_eq!(wrong, [0, 1]);
 }
 
 #[test]

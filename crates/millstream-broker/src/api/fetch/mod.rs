@@ -29,6 +29,9 @@ const BY_ID: i16 = 13;
 /// The first version in which an answer can say that it fails as a whole.
 const HAS_ERROR: i16 = 7;
 
+/// How many waiting connections a partition lists before it forgets those that wait no more.
+const PURGE_AT: usize = 16;
+
 /// A fetch that is being served, or waits for records.
 #[derive(Debug)]
 pub(crate) struct FetchPlan {
@@ -156,7 +159,8 @@ impl FetchPlan {
 
     /// Has `connection` woken when a partition of this fetch gets records or another leader.
     pub(crate) fn watch(&self, state: &mut State, connection: ConnectionId) {
-        let State { topics, sessions, .. } = state;
+        let State { topics, sessions, fetching, .. } = state;
+        fetching.insert(connection);
         let partitions = match &self.context {
             FetchContext::Sessionless(partitions) | FetchContext::Full(partitions) => {
                 Some(partitions)
@@ -169,9 +173,13 @@ impl FetchPlan {
         for (topic, index) in partitions.into_iter().flat_map(|all| all.keys()) {
             let topic = topics.find_mut(topic).ok();
             let partition = topic.and_then(|topic| topic.partition_mut(*index));
-            if let Some(partition) = partition
-                && !partition.waiting.contains(&connection)
-            {
+            let Some(partition) = partition else {
+                continue;
+            };
+            if partition.waiting.len() >= PURGE_AT {
+                partition.waiting.retain(|id| fetching.contains(id));
+            }
+            if !partition.waiting.contains(&connection) {
                 partition.waiting.push(connection);
             }
         }
