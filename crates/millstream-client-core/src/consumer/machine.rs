@@ -37,6 +37,8 @@ struct Closing {
     deadline: Instant,
     /// Offsets are out; the member leaves.
     leaving: bool,
+    /// The call has returned.
+    is_over: bool,
 }
 
 impl ConsumerMachine {
@@ -139,8 +141,8 @@ impl ConsumerMachine {
     pub fn next_timeout(&self) -> Option<Instant> {
         let membership = self.membership.as_ref().and_then(Membership::next_timeout);
         if let Some(closing) = &self.closing {
-            let deadline = Some(closing.deadline);
-            return earliest(deadline, earliest(self.commits.next_timeout(), membership));
+            let deadline = (!closing.is_over).then_some(closing.deadline);
+            return deadline.and_then(|_| earliest(deadline, self.commits.next_timeout()));
         }
         [
             self.fetcher.next_timeout(),
@@ -200,12 +202,15 @@ impl ConsumerMachine {
         self.commits.later(offsets, timeout, cx.now);
         self.lookups.close(cx);
         let deadline = cx.now + timeout;
-        self.closing = Some(Closing { call, started: cx.now, deadline, leaving: false });
+        self.closing =
+            Some(Closing { call, started: cx.now, deadline, leaving: false, is_over: false });
     }
 
     fn poll_closing(&mut self, cx: &mut Cx<'_>) {
         self.poll_commits(cx);
-        let Some(closing) = &mut self.closing else { return };
+        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.is_over) else {
+            return;
+        };
         let late = is_due(Some(closing.deadline), cx.now);
         if !self.commits.is_idle() && !late {
             return;
@@ -233,6 +238,7 @@ impl ConsumerMachine {
             })
         };
         let call = closing.call;
+        closing.is_over = true;
         self.commits.close(&self.shared, cx);
         cx.complete(call, ConsumerCompletion::Close(result));
         cx.finish();

@@ -7,4 +7,5 @@
 
 mod admin;
 mod connections;
+mod consume;
 mod world;

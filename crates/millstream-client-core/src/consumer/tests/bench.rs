@@ -48,6 +48,8 @@ impl Consumed {
     /// Polls the machine and gives what it sent.
     pub(super) fn sent(&mut self) -> Vec<Pending> {
         self.machine.poll(&mut self.bench.cx());
+        let due = self.machine.next_timeout();
+        assert!(due.is_none_or(|due| due > self.bench.now), "due again at once: a spin");
         self.bench.sent()
     }
 
