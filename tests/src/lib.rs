@@ -12,4 +12,5 @@ pub mod process;
 pub mod reading;
 pub mod scenarios;
 pub mod sim;
+pub mod streams;
 pub mod wire;

@@ -81,6 +81,8 @@ pub enum Violation {
     CommitLost(TopicPartition, i64),
     /// A flush reported other counts than the deliveries: written, not written, unknown.
     Miscounted([u64; 3], [u64; 3]),
+    /// Something was told or stands that has no ground.
+    Unfounded(String),
     /// Something did not happen in time.
     Late(String),
 }

@@ -15,11 +15,13 @@ pub mod check;
 #[cfg(test)]
 mod check_tests;
 pub mod client;
+pub mod consuming;
 pub mod inspect;
 pub mod nemesis;
 pub mod net;
 pub mod plant;
 pub mod produce;
+pub mod read;
 pub mod run;
 pub mod trace;
 mod wire;

@@ -17,6 +17,10 @@ pub enum Plant {
         /// How many between two.
         every: u32,
     },
+    /// A reader loses the batch that it gets first behind this offset.
+    ReaderDropsBatch(i64),
+    /// A reader gets each batch twice.
+    ReaderRepeatsBatch,
 }
 
 impl Plant {

@@ -34,6 +34,9 @@ const NEMESIS: u64 = 1_000;
 /// How many records a producer accepts while things go wrong.
 const ACCEPTED_MAX: usize = 600;
 
+/// When a healed world's metadata must be known: a request's timeout, a connection, some retries.
+const METADATA_LIMIT: Duration = Duration::from_secs(12);
+
 /// How a run of producers is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -116,8 +119,23 @@ impl Producing {
         }
     }
 
+    /// One turn of the application; answers how long it pauses then.
+    pub fn turn(&mut self, topics: &[(&str, i32)]) -> Duration {
+        self.look();
+        if self.accepted < ACCEPTED_MAX {
+            self.burst(topics);
+        }
+        Duration::from_micros(self.rng.below(1 + self.pace.as_micros() as u64))
+    }
+
+    /// The longest that a record may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The application hands over some records, and now and then flushes.
-    pub fn burst(&mut self, topics: &[(&str, i32)]) {
+    fn burst(&mut self, topics: &[(&str, i32)]) {
         for _ in 0..=self.rng.below(self.burst_max) {
             let (topic, partitions) = topics[below(&mut self.rng, topics.len())];
             self.enqueue(topic, partitions);
@@ -272,13 +290,8 @@ impl Script for Run {
             }
             return;
         }
-        let producer = &mut self.producers[timer as usize];
-        producer.look();
-        if producer.accepted < ACCEPTED_MAX {
-            producer.burst(&self.topics);
-        }
-        let wait = producer.rng.below(1 + producer.pace.as_micros() as u64);
-        world.set_timer(Duration::from_micros(wait), timer);
+        let wait = self.producers[timer as usize].turn(&self.topics);
+        world.set_timer(wait, timer);
     }
 
     fn event(&mut self, _world: &mut World, client: ClientId, event: Event) {
@@ -335,6 +348,19 @@ fn finish(world: &mut World, run: &mut Run) -> Vec<Violation> {
         found.push(Violation::Late("deliveries after all was healed".to_owned()));
     }
     let topics = run.topics.clone();
+    for producer in &mut run.producers {
+        for (topic, partitions) in &topics {
+            producer.enqueue(topic, *partitions);
+        }
+    }
+    let known = |_: &mut World, run: &mut Run| {
+        run.producers.iter().all(|one| {
+            run.topics.iter().all(|(topic, _)| one.shared.partition_count(topic).is_some())
+        })
+    };
+    if !world.run_until(run, METADATA_LIMIT, known) {
+        found.push(Violation::Late("metadata".to_owned()));
+    }
     let before: Vec<_> = run.producers.iter().map(Producing::counted).collect();
     for producer in &mut run.producers {
         for _ in 0..20 {

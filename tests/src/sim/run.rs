@@ -46,9 +46,11 @@ pub fn seeds(count: u64) -> Vec<u64> {
     named.map_or_else(|| (0..count).collect(), |seed| vec![seed])
 }
 
-/// Runs a workload twice for each seed; answers what to say of the first seed that went wrong.
-pub fn check_seeds(name: &str, count: u64, run: impl Fn(u64) -> Outcome) -> Result<u64, String> {
-    let mut events = 0;
+/// Runs a workload twice for each seed.
+///
+/// # Panics
+/// On the first seed that goes wrong, with how to replay it.
+pub fn check_seeds(name: &str, count: u64, run: impl Fn(u64) -> Outcome) {
     for seed in seeds(count) {
         let replay = format!("MILLSTREAM_SEED={seed} cargo test -p millstream-tests {name}");
         let watch = SeedOnPanic(&replay);
@@ -59,19 +61,17 @@ pub fn check_seeds(name: &str, count: u64, run: impl Fn(u64) -> Outcome) -> Resu
                 let _ = writeln!(text, "  {violation}");
             }
             let _ = write!(text, "the last events:\n{}", first.tail);
-            return Err(text);
+            panic!("{text}");
         }
         let again = run(seed);
         if first.hash != again.hash {
-            return Err(format!(
+            panic!(
                 "seed {seed} of {name} is not deterministic: {} events, then {}\n{}\n{}",
                 first.events, again.events, first.tail, again.tail
-            ));
+            );
         }
         drop(watch);
-        events += first.events;
     }
-    Ok(events)
 }
 
 /// Names the seed when a panic ends its run.

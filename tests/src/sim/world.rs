@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream_broker::{Cluster, ClusterConfig};
-use millstream_client_core::backoff::Rng;
+use millstream_client_core::backoff::{Backoff, Rng};
 use millstream_client_core::config::Endpoint;
 use millstream_client_core::engine::Action;
 use millstream_client_core::producer::Clock;
@@ -164,6 +164,9 @@ impl World {
         let mut config = EngineConfig::new(bootstrap.collect());
         config.client_id = client_id.to_owned();
         config.seed = self.seeds.next();
+        // A connection that fell silent shall not outlast the whole run.
+        config.request_timeout = Duration::from_millis(1_000 + self.seeds.below(4_000));
+        config.setup_timeout = Backoff::new(Duration::from_secs(1), Duration::from_secs(3));
         config
     }
 
