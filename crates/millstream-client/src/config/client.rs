@@ -69,6 +69,10 @@ impl ClientConfig {
         if properties.one_of("metadata.recovery.strategy", &strategies)? == Some(false) {
             engine.rebootstrap_after = None;
         }
+        let sizes = 1000..=i32::MAX as usize;
+        if let Some(bytes) = properties.number("receive.message.max.bytes", sizes)? {
+            engine.receive_max_bytes = bytes;
+        }
         let buffer = -1..=i32::MAX;
         if let Some(bytes) = properties.number("send.buffer.bytes", buffer.clone())? {
             self.socket.send_buffer = usize::try_from(bytes).ok();
@@ -193,6 +197,34 @@ macro_rules! client_setters {
         #[doc(alias = "metadata.max.age.ms")]
         pub const fn metadata_max_age(mut self, age: std::time::Duration) -> Self {
             self.client.engine.metadata_max_age = age;
+            self
+        }
+
+        /// How long making a connection may take: from `initial`, doubling with each failure, to
+        /// `max`. Default: 10 s to 30 s.
+        #[doc(alias = "socket.connection.setup.timeout.ms")]
+        pub const fn connection_setup_timeout(
+            mut self,
+            initial: std::time::Duration,
+            max: std::time::Duration,
+        ) -> Self {
+            self.client.engine.setup_timeout =
+                millstream_client_core::backoff::Backoff::new(initial, max);
+            self
+        }
+
+        /// When a connection that nobody uses is closed; `None`: never. Default: 9 min, for an
+        /// admin client 5 min.
+        #[doc(alias = "connections.max.idle.ms")]
+        pub const fn connections_max_idle(mut self, idle: Option<std::time::Duration>) -> Self {
+            self.client.engine.connections_max_idle = idle;
+            self
+        }
+
+        /// The longest answer a broker may give; a longer one ends the connection. Default: 100 MiB.
+        #[doc(alias = "receive.message.max.bytes")]
+        pub const fn receive_max_bytes(mut self, bytes: usize) -> Self {
+            self.client.engine.receive_max_bytes = bytes;
             self
         }
 

@@ -48,6 +48,7 @@ const COMMON: &[&str] = &[
     "metadata.recovery.rebootstrap.trigger.ms",
     "metadata.recovery.strategy",
     "receive.buffer.bytes",
+    "receive.message.max.bytes",
     "reconnect.backoff.max.ms",
     "reconnect.backoff.ms",
     "request.timeout.ms",

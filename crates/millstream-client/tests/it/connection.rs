@@ -78,3 +78,16 @@ async fn a_name_without_address_is_named() {
     let (error, _) = connect_error("no-such-host.invalid:9092").await;
     assert!(error.contains("no-such-host.invalid:9092"), "{error}");
 }
+
+#[tokio::test]
+async fn an_answer_above_the_cap_is_refused() {
+    let cluster = millstream_broker::Broker::in_process().nodes(3).start().await.unwrap();
+    let admin = || {
+        Admin::builder([cluster.bootstrap()])
+            .api_timeout(Duration::from_millis(400))
+            .receive_max_bytes(60)
+    };
+    let error = admin().connect().await.unwrap_err().to_string();
+    assert!(error.contains("where at most 60 are taken"), "{error}");
+    assert!(admin().receive_max_bytes(100_000).connect().await.is_ok());
+}
