@@ -2,11 +2,15 @@
 //!
 //! A binary of its own: the allocator counts what all threads of the process do.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "the figures are what one runs it for")]
+
 use std::alloc::System;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use millstream_client_core::Cx;
 use millstream_client_core::coordinator::Coordinators;
 use millstream_client_core::metadata::Metadata;
 use millstream_client_core::outbox::{
@@ -15,12 +19,13 @@ use millstream_client_core::outbox::{
 use millstream_client_core::producer::{
     Clock, ProducerConfig, ProducerMachine, ProducerShared, SealJob, SealWorkers,
 };
-use millstream_client_core::Cx;
 use millstream_protocol::compression::Compression;
 use millstream_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use millstream_protocol::messages::{self as m, InitProducerIdResponse, MetadataResponse, StrBytes};
+use millstream_protocol::messages::{
+    self as m, InitProducerIdResponse, MetadataResponse, StrBytes,
+};
 use millstream_types::{Record, Timestamp};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -88,7 +93,8 @@ impl World {
         let now = self.clock.now();
         let (machine, metadata) = (&mut self.machine, &mut self.metadata);
         let (coordinators, outbox) = (&mut self.coordinators, &mut self.outbox);
-        let mut cx = Cx::new(now, Owner::Producer, metadata, coordinators, outbox, &mut self.events);
+        let mut cx =
+            Cx::new(now, Owner::Producer, metadata, coordinators, outbox, &mut self.events);
         machine.poll(&mut cx);
         while let Some(sent) = self.outbox.pop() {
             let body = match sent.body {
@@ -104,11 +110,7 @@ impl World {
     }
 
     fn answer(&mut self, id: RequestId, body: ResponseBody) {
-        let response = Response {
-            from: None,
-            version: 9,
-            body,
-        };
+        let response = Response { from: None, version: 9, body };
         let now = self.clock.now();
         let (metadata, coordinators) = (&mut self.metadata, &mut self.coordinators);
         let (outbox, events) = (&mut self.outbox, &mut self.events);
@@ -131,9 +133,7 @@ fn one_topic(partitions: i32) -> MetadataResponse {
     let topic = MetadataResponseTopic::default()
         .with_name(Some(m::TopicName(StrBytes::from_static_str("topic"))))
         .with_partitions(partitions.collect());
-    MetadataResponse::default()
-        .with_brokers(vec![broker])
-        .with_topics(vec![topic])
+    MetadataResponse::default().with_brokers(vec![broker]).with_topics(vec![topic])
 }
 
 /// Enqueues `count` records and answers allocations and nanoseconds per record.
@@ -161,10 +161,7 @@ fn run(world: &mut World, count: u32, keyed: bool) -> (f64, f64) {
 #[test]
 fn a_record_costs_no_allocation() {
     for compression in [Compression::None, Compression::Lz4] {
-        let mut world = World::new(ProducerConfig {
-            compression,
-            ..ProducerConfig::default()
-        });
+        let mut world = World::new(ProducerConfig { compression, ..ProducerConfig::default() });
         for keyed in [false, true] {
             run(&mut world, 50_000, keyed);
             let (allocations, nanos) = run(&mut world, 200_000, keyed);

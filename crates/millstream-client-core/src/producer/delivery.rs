@@ -254,6 +254,7 @@ mod tests {
         fn wake(self: Arc<Self>) {}
     }
 
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn handle() -> Arc<BatchHandle> {
         BatchHandle::new("t".into(), PartitionId(3), 0, Instant::now())
     }

@@ -67,7 +67,13 @@ async fn read(bootstrap: &str, topic: &str, partitions: i32) -> Vec<Vec<String>>
 }
 
 /// Writes `count` numbered values to each partition, and reads them back: each once, in order.
-async fn round_trip(bootstrap: &str, producer: &Producer, topic: &str, partitions: i32, count: usize) {
+async fn round_trip(
+    bootstrap: &str,
+    producer: &Producer,
+    topic: &str,
+    partitions: i32,
+    count: usize,
+) {
     for number in 0..count {
         for partition in 0..partitions {
             let value = format!("{number}");
@@ -89,12 +95,8 @@ async fn every_codec_arrives_whole_and_in_order() {
     on_every_cluster(|bootstrap| async move {
         for codec in Compression::ALL {
             let topic = topic(&bootstrap, 3).await;
-            let producer = builder(&bootstrap)
-                .compression(codec)
-                .batch_size(1000)
-                .build()
-                .await
-                .unwrap();
+            let producer =
+                builder(&bootstrap).compression(codec).batch_size(1000).build().await.unwrap();
             round_trip(&bootstrap, &producer, &topic, 3, 500).await;
             let last = producer.acknowledged_offset(&TopicPartition::new(&*topic, 0));
             assert_eq!(last, Some(Offset(499)));
@@ -123,10 +125,8 @@ async fn receipts_tell_where_records_are() {
         let producer = builder(&bootstrap).acks(Acks::None).build().await.unwrap();
         let receipt = producer.send(&Record::to(&topic).partition(0).value("z")).await.unwrap();
         assert_eq!(receipt.offset, None);
-        eventually("acks=0 arrives", || async {
-            read(&bootstrap, &topic, 4).await[0] == ["z"]
-        })
-        .await;
+        eventually("acks=0 arrives", || async { read(&bootstrap, &topic, 4).await[0] == ["z"] })
+            .await;
     })
     .await;
 }
@@ -141,8 +141,7 @@ async fn records_without_keys_reach_all_partitions() {
             drop(producer.enqueue(&Record::to(&topic).value(&value)).await.unwrap());
         }
         assert!(producer.close(LIMIT).await.is_complete());
-        let counts: Vec<_> =
-            read(&bootstrap, &topic, 4).await.iter().map(Vec::len).collect();
+        let counts: Vec<_> = read(&bootstrap, &topic, 4).await.iter().map(Vec::len).collect();
         assert_eq!(counts.iter().sum::<usize>(), 2000);
         assert!(counts.iter().all(|count| *count > 200), "{counts:?}");
     })
@@ -252,12 +251,8 @@ async fn a_moving_leader_is_followed() {
 async fn many_threads_share_a_small_memory() {
     on_every_cluster(|bootstrap| async move {
         let topic = topic(&bootstrap, 3).await;
-        let producer = builder(&bootstrap)
-            .buffer_memory(64 * 1024)
-            .batch_size(4096)
-            .build()
-            .await
-            .unwrap();
+        let producer =
+            builder(&bootstrap).buffer_memory(64 * 1024).batch_size(4096).build().await.unwrap();
         let producer = Arc::new(producer);
         let threads: Vec<_> = (0..4)
             .map(|thread| {
@@ -298,10 +293,8 @@ async fn a_dropped_call_accepts_nothing_and_a_dropped_producer_delivers() {
     }
     drop(producer.enqueue(&Record::to(&topic).value("kept")).await.unwrap());
     drop(producer);
-    eventually("the record arrives", || async {
-        read(&bootstrap, &topic, 1).await[0] == ["kept"]
-    })
-    .await;
+    eventually("the record arrives", || async { read(&bootstrap, &topic, 1).await[0] == ["kept"] })
+        .await;
     cluster.stop().await;
 }
 

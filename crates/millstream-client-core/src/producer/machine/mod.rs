@@ -300,7 +300,7 @@ impl ProducerMachine {
         let expires = partition.oldest().map(|opened| opened + self.shared.config.delivery_timeout);
         let mut wake = expires.filter(|at| *at > cx.now);
         match due {
-            Due::Now => self.get_in_line(index, cx),
+            Due::Now => self.join_line(index, cx),
             Due::At(at) => wake = earliest(wake, Some(at)),
             Due::Idle => {}
         }
@@ -323,7 +323,7 @@ impl ProducerMachine {
 
     /// Puts a partition with something to send into its leader's line, and asks for what is missing:
     /// an identity, a leader.
-    fn get_in_line(&mut self, index: usize, cx: &mut Cx<'_>) {
+    fn join_line(&mut self, index: usize, cx: &mut Cx<'_>) {
         let idempotent = self.shared.config.idempotence;
         let partition = &mut self.partitions[index];
         if partition.wants_identity(idempotent) {

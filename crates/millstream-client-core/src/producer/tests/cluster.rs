@@ -53,7 +53,7 @@ impl Log {
     pub(super) fn append(&mut self, bytes: &Bytes) -> Appended {
         let raw = RawBatch::parse(bytes.clone()).expect("a whole batch");
         let batch = CheckedBatch::check(raw, &mut Decompressor::default()).expect("a valid batch");
-        let header = batch.header().clone();
+        let header = *batch.header();
         if bytes.len() > self.max_batch {
             return Appended::error(ErrorCode::MessageTooLarge);
         }

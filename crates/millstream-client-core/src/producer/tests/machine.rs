@@ -71,7 +71,7 @@ fn a_request_stays_within_its_size() {
     };
     let mut world = World::new(config, 1, 5);
     for partition in 0..5 {
-        let _ = world.enqueue(partition, &[b'x'; 800]);
+        drop(world.enqueue(partition, &[b'x'; 800]));
     }
     world.poll();
     assert_eq!(world.waiting(1), 3, "two batches a request");
@@ -83,14 +83,14 @@ fn at_most_five_requests_are_unanswered() {
     let config = ProducerConfig { batch_size: 128, linger: Duration::ZERO, ..config() };
     let mut world = World::new(config, 1, 1);
     // The first one proves that the broker takes us up from sequence 0, and goes alone.
-    let _ = world.enqueue(0, b"first");
+    drop(world.enqueue(0, b"first"));
     world.poll();
-    let _ = world.enqueue(0, b"second");
+    drop(world.enqueue(0, b"second"));
     world.poll();
     assert_eq!(world.waiting(1), 1);
     world.serve(1);
     for n in 0..20u8 {
-        let _ = world.enqueue(0, &[n; 60]);
+        drop(world.enqueue(0, &[n; 60]));
         world.poll();
     }
     assert_eq!(world.waiting(1), 5);
@@ -288,7 +288,7 @@ fn without_idempotence_retries_do_not_overtake() {
         ProducerConfig { idempotence: false, linger: Duration::ZERO, batch_size: 100, ..config() };
     let mut world = World::new(config, 1, 1);
     for n in 0..5u8 {
-        let _ = world.enqueue(0, &[n; 60]);
+        drop(world.enqueue(0, &[n; 60]));
         world.poll();
     }
     assert_eq!(world.waiting(1), 1, "one batch of a partition at a time");
@@ -328,7 +328,7 @@ fn a_dropped_machine_leaves_no_delivery_waiting() {
 #[test]
 fn an_idle_producer_sets_no_timer() {
     let mut world = World::new(config(), 1, 4);
-    let _ = world.enqueue(0, b"a");
+    drop(world.enqueue(0, b"a"));
     world.settle();
     world.poll();
     assert_eq!(world.machine.next_timeout(), None);
@@ -337,7 +337,7 @@ fn an_idle_producer_sets_no_timer() {
 #[test]
 fn retries_back_off_exponentially() {
     let mut world = World::new(config(), 1, 1);
-    let _ = world.enqueue(0, b"a");
+    drop(world.enqueue(0, b"a"));
     world.poll();
     world.advance(ms(5));
     let mut waits = Vec::new();

@@ -251,7 +251,7 @@ fn a_retry_stays_within_what_the_broker_remembers() {
     let lost = world.enqueue(0, b"b");
     world.poll();
     for value in [b"c", b"d", b"e", b"f"] {
-        let _ = world.enqueue(0, value);
+        drop(world.enqueue(0, value));
         world.poll();
     }
     assert_eq!(world.waiting(1), 5);
@@ -261,7 +261,7 @@ fn a_retry_stays_within_what_the_broker_remembers() {
         world.serve(1);
     }
     for value in [b"g", b"h", b"i"] {
-        let _ = world.enqueue(0, value);
+        drop(world.enqueue(0, value));
         world.poll();
     }
     world.advance(ms(200));
