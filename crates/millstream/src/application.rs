@@ -1,6 +1,7 @@
 //! What the threads of one application share.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,14 +10,21 @@ use millstream_core::{Subtopology, Topology};
 use millstream_state::Engine;
 use millstream_types::{ClusterId, TopicName};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::assignment::TaskReport;
 use crate::config::StreamsConfig;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, ThreadState};
 use crate::metrics::Counters;
 use crate::state_dir::StateDir;
 use crate::sync::lock;
 use crate::uncaught::UncaughtHandler;
+
+/// The state of an application on this machine: the database in its folder. Dropped in this order.
+pub(crate) struct Storage {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) state_dir: StateDir,
+}
 
 /// One running application: its program, its settings, its folder, its state.
 pub(crate) struct Application {
@@ -26,8 +34,13 @@ pub(crate) struct Application {
     pub(crate) client_id: String,
     pub(crate) cluster_id: ClusterId,
     pub(crate) admin: Admin,
-    pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) state_dir: StateDir,
+    pub(crate) process_id: Uuid,
+    /// None once the last thread has ended.
+    pub(crate) storage: Mutex<Option<Storage>>,
+    /// Threads that have not ended.
+    pub(crate) living: AtomicUsize,
+    /// Whether all that is committed lay on disk when the storage was released.
+    pub(crate) is_durable: AtomicBool,
     pub(crate) report: Arc<TaskReport>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) counters: Arc<Counters>,
@@ -70,6 +83,30 @@ impl Application {
     pub(crate) fn source_topics(&self) -> Vec<TopicName> {
         let sources = self.subtopologies.iter().flat_map(|subtopology| &subtopology.sources);
         sources.map(|source| source.name.clone()).collect()
+    }
+
+    /// The database, while threads live.
+    pub(crate) fn engine(&self) -> Option<Arc<dyn Engine>> {
+        lock(&self.storage).as_ref().map(|storage| storage.engine.clone())
+    }
+
+    /// A thread ends; the last one makes the state durable and lets go of its folder, so that
+    /// whoever awaits the end may open it.
+    pub(crate) fn end_thread(&self, index: usize) {
+        if self.living.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.release();
+        }
+        self.lifecycle.report(index, ThreadState::Dead);
+    }
+
+    fn release(&self) {
+        let Some(Storage { engine, state_dir }) = lock(&self.storage).take() else { return };
+        if let Err(error) = engine.flush() {
+            tracing::warn!(%error, "state may have to be restored at the next start");
+            self.is_durable.store(false, Ordering::SeqCst);
+        }
+        drop(engine);
+        tracing::debug!(folder = %state_dir.path().display(), "released");
     }
 
     /// Asks all threads to close, each before `deadline`.

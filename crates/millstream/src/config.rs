@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_client::Properties;
-use millstream_core::{
-    DeserializationHandler, LogAndContinue, LogAndFail, TaskConfig, TaskIdle,
-};
+use millstream_core::{DeserializationHandler, LogAndContinue, LogAndFail, TaskConfig, TaskIdle};
 use millstream_state::ByteBudget;
 
 use crate::error::StreamsConfigError;
@@ -24,6 +22,7 @@ pub(crate) struct StreamsConfig {
     pub(crate) threads: usize,
     pub(crate) commit_interval: Duration,
     pub(crate) poll: Duration,
+    pub(crate) purge_interval: Duration,
     pub(crate) cache_bytes_max: u64,
     pub(crate) uncommitted_bytes_max: u64,
     pub(crate) buffered_records_per_partition: usize,
@@ -56,6 +55,7 @@ impl StreamsConfig {
             threads: 1,
             commit_interval: Duration::from_secs(30),
             poll: Duration::from_millis(100),
+            purge_interval: Duration::from_secs(30),
             cache_bytes_max: 10 * 1024 * 1024,
             uncommitted_bytes_max: 64 * 1024 * 1024,
             buffered_records_per_partition: 1_000,
@@ -76,6 +76,7 @@ impl StreamsConfig {
             "num.stream.threads" => self.threads = number(name, value)?,
             "commit.interval.ms" => self.commit_interval = millis(name, value)?,
             "poll.ms" => self.poll = millis(name, value)?,
+            "repartition.purge.interval.ms" => self.purge_interval = millis(name, value)?,
             "statestore.cache.max.bytes" | "cache.max.bytes.buffering" => {
                 self.cache_bytes_max = number(name, value)?;
             }
@@ -214,7 +215,11 @@ fn only(name: &str, value: &str, supported: &str) -> Result<(), StreamsConfigErr
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, StreamsConfigError> {
     value.trim().parse().map_err(|_| {
-        StreamsConfigError::invalid(name, value, "a whole number within the setting's range is needed")
+        StreamsConfigError::invalid(
+            name,
+            value,
+            "a whole number within the setting's range is needed",
+        )
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use millstream_state::{CommittedState, Engine};
 use millstream_state_sled::{SledEngine, SledOptions};
 use tokio::sync::{oneshot, watch};
 
-use crate::application::Application;
+use crate::application::{Application, Storage};
 use crate::assignment::TaskReport;
 use crate::config::StreamsConfig;
 use crate::error::{StartError, StreamsConfigError};
@@ -129,9 +130,10 @@ impl KafkaStreamsBuilder {
         self.config.check()?;
         let config = self.config;
         let state_dir = StateDir::open(&config.state_dir, &config.application_id)?;
-        let client_id = config.client_id.clone().unwrap_or_else(|| {
-            format!("{}-{}", config.application_id, state_dir.process_id())
-        });
+        let client_id = config
+            .client_id
+            .clone()
+            .unwrap_or_else(|| format!("{}-{}", config.application_id, state_dir.process_id()));
         let admin = Admin::builder(config.bootstrap.iter().map(String::as_str))
             .client_id(format!("{client_id}-admin"))
             .properties(&config.clients.admin())
@@ -142,6 +144,7 @@ impl KafkaStreamsBuilder {
             .map_err(StartError::Store)?;
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let subtopologies = Arc::new(self.topology.subtopologies(&config.application_id));
+        let threads = config.threads;
         let app = Arc::new(Application {
             report: Arc::new(report_of(&*engine)),
             lifecycle: Lifecycle::new(config.threads),
@@ -155,8 +158,10 @@ impl KafkaStreamsBuilder {
             subtopologies,
             client_id,
             cluster_id,
-            engine,
-            state_dir,
+            process_id: state_dir.process_id(),
+            storage: Mutex::new(Some(Storage { engine, state_dir })),
+            living: AtomicUsize::new(threads),
+            is_durable: AtomicBool::new(true),
         });
         start_threads(&app)
     }
@@ -326,7 +331,7 @@ fn start_threads(app: &Arc<Application>) -> Result<KafkaStreams, StartError> {
     Ok(streams)
 }
 
-/// Waits for the threads, then makes the state durable.
+/// Waits for the threads; the last of them makes the state durable.
 fn finish(app: &Application, threads: Vec<JoinHandle<()>>, within: Duration) -> bool {
     let deadline = app.deadline() + GRACE;
     let mut states = app.lifecycle.subscribe();
@@ -345,12 +350,7 @@ fn finish(app: &Application, threads: Vec<JoinHandle<()>>, within: Duration) -> 
         // A thread's panic was reported by the default hook.
         let _ = thread.join();
     }
-    if let Err(error) = app.engine.flush() {
-        tracing::warn!(%error, "state may have to be restored at the next start");
-        return false;
-    }
-    tracing::debug!(folder = %app.state_dir.path().display(), "closed");
-    true
+    app.is_durable.load(Ordering::SeqCst)
 }
 
 /// Which tasks have state on disk, and how far it reaches.

@@ -51,9 +51,8 @@ impl fmt::Debug for Collector {
 
 impl RecordCollector for Collector {
     fn send(&mut self, output: OutputRecord<'_>) -> Result<(), CollectorError> {
-        let mut record = Record::to(output.topic.name.as_str())
-            .maybe_key(output.key)
-            .maybe_value(output.value);
+        let mut record =
+            Record::to(output.topic.name.as_str()).maybe_key(output.key).maybe_value(output.value);
         if let Some(partition) = output.partition {
             record = record.partition(partition);
         }

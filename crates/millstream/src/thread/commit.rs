@@ -29,11 +29,13 @@ impl StreamThread {
         let offsets = self.tasks.offsets_to_commit();
         if !offsets.is_empty() {
             self.consumer
-                .commit_offsets(offsets)
+                .commit_offsets(offsets.clone())
                 .await
                 .map_err(|error| StreamsError::Commit(Arc::new(error)))?;
             self.app.counters().add_commit();
+            self.purge.note_committed(offsets);
         }
+        self.purge.run_if_due(Instant::now());
         let collector = &self.collector;
         let frozen = self.tasks.freeze(|changelog| collector.end_of(changelog))?;
         self.updater.apply(frozen);
@@ -131,10 +133,7 @@ fn stores_to_restore(task: &Task, id: TaskId) -> Vec<StoreToRestore> {
     let store = |spec: &StoreSpec| StoreToRestore {
         tree: millstream_state::tree_name(&id.to_string(), &spec.name),
         format: spec.format,
-        changelog: spec
-            .changelog
-            .as_ref()
-            .map(|topic| TopicPartition::new(topic, id.partition)),
+        changelog: spec.changelog.as_ref().map(|topic| TopicPartition::new(topic, id.partition)),
     };
     task.stores().iter().map(store).collect()
 }

@@ -165,11 +165,8 @@ impl StreamThread {
 
     /// Tells the application whether all tasks run.
     pub(super) fn report_state(&mut self) {
-        let state = if self.tasks.all_run() {
-            ThreadState::Running
-        } else {
-            ThreadState::Rebalancing
-        };
+        let state =
+            if self.tasks.all_run() { ThreadState::Running } else { ThreadState::Rebalancing };
         self.set_state(state);
     }
 

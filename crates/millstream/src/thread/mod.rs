@@ -11,6 +11,7 @@ mod batch;
 mod collector;
 mod commit;
 mod events;
+mod purge;
 mod start;
 mod tasks;
 
@@ -27,6 +28,7 @@ use crate::application::Application;
 use crate::lifecycle::ThreadState;
 use crate::updater::{Updater, UpdaterEvent};
 use collector::Collector;
+use purge::Purge;
 use tasks::Tasks;
 
 pub(crate) use start::run;
@@ -43,6 +45,7 @@ struct StreamThread {
     updater: Updater,
     updates: UnboundedReceiver<UpdaterEvent>,
     tasks: Tasks,
+    purge: Purge,
     task_config: TaskConfig,
     last_commit: Instant,
     /// Commits that failed since the last one that did not.

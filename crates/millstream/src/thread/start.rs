@@ -9,9 +9,10 @@ use millstream_client::{BuildError, Consumer, ConsumerEvent, IoThread, OffsetRes
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::collector::Collector;
-use super::tasks::Tasks;
 use super::StreamThread;
+use super::collector::Collector;
+use super::purge::Purge;
+use super::tasks::Tasks;
 use crate::application::Application;
 use crate::assignment::StreamsAssignor;
 use crate::internal_topics::InternalTopics;
@@ -56,7 +57,7 @@ pub(crate) fn run(app: &Arc<Application>, index: usize, runtime: &Runtime) {
             }
         }
     });
-    app.lifecycle().report(index, ThreadState::Dead);
+    app.end_thread(index);
 }
 
 /// Ends the application with an error: the other threads close what they have.
@@ -118,7 +119,7 @@ async fn build(app: &Arc<Application>, index: usize) -> Result<StreamThread, Str
     let (events, updates) = unbounded_channel();
     let updater = Updater::start(UpdaterParts {
         name: format!("{}-StateUpdater-{}", app.client_id, index + 1),
-        engine: app.engine.clone(),
+        engine: app.engine().ok_or(StreamsError::Closed)?,
         admin: app.admin.clone(),
         cluster_id: app.cluster_id.clone(),
         reader,
@@ -134,6 +135,7 @@ async fn build(app: &Arc<Application>, index: usize) -> Result<StreamThread, Str
         updater,
         updates,
         tasks: Tasks::default(),
+        purge: Purge::new(app.admin.clone(), &app.subtopologies, config.purge_interval),
         task_config: config.task_config(),
         last_commit: Instant::now(),
         commit_failures: 0,
@@ -153,7 +155,7 @@ async fn group_consumer(
     let topics = config.clients.topic.clone();
     let assignor = StreamsAssignor {
         subtopologies: app.subtopologies.clone(),
-        process_id: app.state_dir.process_id(),
+        process_id: app.process_id,
         thread: index,
         report: app.report.clone(),
         internal_topics: InternalTopics::new(app.admin.clone(), config.replication_factor, topics),

@@ -177,10 +177,7 @@ impl Tasks {
 
     /// Flushes the caches of all tasks, again and again until none is dirty: what one task's
     /// flush sends may reach another's store only through a topic, so one round is the rule.
-    pub(super) fn flush_caches(
-        &mut self,
-        collector: &mut Collector,
-    ) -> Result<(), StreamsError> {
+    pub(super) fn flush_caches(&mut self, collector: &mut Collector) -> Result<(), StreamsError> {
         loop {
             let mut dirty = false;
             for (id, entry) in self.entries.iter_mut().filter(|(_, entry)| is_running(entry)) {
