@@ -9,6 +9,7 @@ pub mod groups;
 pub mod nemesis;
 
 pub mod produce;
+pub mod streams;
 
 /// Hands the list of scenarios that can share a cluster to a macro, by subject.
 ///
@@ -53,6 +54,24 @@ macro_rules! for_each_scenario {
                 members_come_and_go_cooperatively
                 what_is_not_owned_any_more_is_not_committed
                 a_stuck_member_loses_its_place
+            }
+            streams {
+                words_are_counted
+                a_restart_goes_on
+                lost_state_is_restored
+                instances_share_and_take_over
+                internal_topics_are_javas
+                a_missing_input_topic_is_an_error
+                a_deleted_input_topic_is_an_error
+                state_of_another_cluster_is_wiped
+                state_of_a_recreated_changelog_is_wiped
+                a_state_directory_in_use_is_an_error
+                unreadable_records_are_met
+                a_replaced_thread_goes_on
+                an_error_closes_the_instance
+                all_instances_shut_down_together
+                states_can_be_awaited
+                repartition_topics_are_purged
             }
         }
     };
