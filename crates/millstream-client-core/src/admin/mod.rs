@@ -1,6 +1,6 @@
 //! The admin machine: topics, configs, offsets, the cluster.
 //!
-//! Each call is a [`call::Call`] of a handler that knows one API; everything about tries, time and
+//! Each call is a `call::Call` of a handler that knows one API; everything about tries, time and
 //! which broker to ask is the same for all.
 
 mod call;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 /// A thread that does the input and output of one client, or of several that share it.
 ///
 /// Cloning gives another name for the same thread. It ends when the last clone and the last client
-/// on it are gone; nothing waits for that. User code never runs on it.
+/// on it are gone; nothing waits for that. The only user code that runs on it are group assignors.
 #[derive(Clone)]
 pub struct IoThread {
     inner: Arc<Inner>,
