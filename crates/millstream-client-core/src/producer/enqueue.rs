@@ -155,5 +155,6 @@ impl Future for Flush {
 impl Drop for Flush {
     fn drop(&mut self) {
         self.shared.tallies.waiters.forget(&mut self.waiter);
+        self.shared.tallies.abandon(self.epoch);
     }
 }

@@ -61,6 +61,8 @@ pub struct ProducerShared {
     ratio: AtomicU32,
     workers: Arc<dyn SealWorkers>,
     last_error: Mutex<Option<String>>,
+    /// Whether there is a last error, to skip the lock where there is none.
+    has_error: AtomicBool,
 }
 
 type TopicMap = IndexMap<TopicName, Topic, BuildHasherDefault<NameHasher>>;
@@ -70,7 +72,7 @@ type TopicMap = IndexMap<TopicName, Topic, BuildHasherDefault<NameHasher>>;
 pub(crate) struct Inbox {
     /// Partitions with a batch opened, closed or sealed.
     pub(crate) partitions: Vec<usize>,
-    /// Topics that callers named for the first time.
+    /// Topics that callers named for the first time, or whose partitions they miss.
     pub(crate) topics: Vec<TopicName>,
     /// The highest epoch that a flush waits for.
     pub(crate) flush_epoch: Option<u64>,
@@ -138,6 +140,7 @@ impl ProducerShared {
             ratio: AtomicU32::new(1_000),
             workers,
             last_error: Mutex::default(),
+            has_error: AtomicBool::new(false),
         }))
     }
 
@@ -248,8 +251,16 @@ impl ProducerShared {
         let count = topic.partitions.len();
         if let Some(partition) = record.named_partition() {
             let number = usize::try_from(partition.value()).ok();
-            return number.filter(|number| *number < count).ok_or_else(|| {
-                EnqueueError::UnknownPartition { topic: topic.name.clone(), partition, count }
+            if let Some(number) = number.filter(|number| *number < count) {
+                return Ok(number);
+            }
+            // It may have been added lately: the next call may find it.
+            lock(&self.inbox).topics.push(topic.name.clone());
+            self.bell.ring();
+            return Err(EnqueueError::UnknownPartition {
+                topic: topic.name.clone(),
+                partition,
+                count,
             });
         }
         if let Some(key) = record.key_bytes()
@@ -448,14 +459,22 @@ impl ProducerShared {
         self.topic_waiters.wake_all();
     }
 
-    /// The last error that a batch met.
+    /// The last error that stood in the way since something was written.
     pub(crate) fn last_error(&self) -> Option<String> {
         lock(&self.last_error).clone()
     }
 
-    /// Notes the error that a batch met.
+    /// Notes an error that stands in the way.
     pub(crate) fn set_last_error(&self, error: String) {
         *lock(&self.last_error) = Some(error);
+        self.has_error.store(true, Ordering::Relaxed);
+    }
+
+    /// Something was written: errors before it are of no interest.
+    pub(crate) fn clear_last_error(&self) {
+        if self.has_error.swap(false, Ordering::Relaxed) {
+            *lock(&self.last_error) = None;
+        }
     }
 }
 

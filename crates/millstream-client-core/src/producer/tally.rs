@@ -3,7 +3,7 @@
 //! Each batch belongs to the flush epoch in which it was opened. A flush ends an epoch, waits until
 //! its batches (and those of earlier epochs) have ended, and takes their counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -99,6 +99,8 @@ pub(crate) struct Tallies {
 struct TallyState {
     epoch: u64,
     by_epoch: BTreeMap<u64, Tally>,
+    /// The epochs whose flushes wait for their reports.
+    awaited: BTreeSet<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -150,19 +152,31 @@ impl Tallies {
     /// Ends the current epoch and answers its number: batches up to it are to be sent now.
     pub(crate) fn begin_flush(&self) -> u64 {
         let mut state = self.lock();
+        let epoch = state.epoch;
         state.epoch += 1;
-        state.epoch - 1
+        state.awaited.insert(epoch);
+        epoch
     }
 
-    /// The report of all epochs up to this one, once all their batches have ended.
+    /// Nobody waits for the report of this epoch any more: the next flush has its counts.
+    pub(crate) fn abandon(&self, epoch: u64) {
+        self.lock().awaited.remove(&epoch);
+    }
+
+    /// The report of an epoch, once all batches up to it have ended. It has the counts of earlier
+    /// epochs too, unless their own flushes wait for them.
     pub(crate) fn take_report(&self, epoch: u64) -> Option<FlushReport> {
         let mut state = self.lock();
         let mut ended = state.by_epoch.range(..=epoch);
         if ended.any(|(_, tally)| tally.outstanding > 0) {
             return None;
         }
-        let later = state.by_epoch.split_off(&(epoch + 1));
-        let taken = std::mem::replace(&mut state.by_epoch, later);
+        let earlier = state.awaited.range(..epoch).next_back();
+        let first = earlier.map_or(0, |earlier| earlier + 1);
+        let mut taken = state.by_epoch.split_off(&first);
+        let mut later = taken.split_off(&(epoch + 1));
+        state.by_epoch.append(&mut later);
+        state.awaited.remove(&epoch);
         let mut report = FlushReport::default();
         for tally in taken.into_values() {
             report.add(tally.report);
@@ -212,6 +226,23 @@ mod tests {
             report.map(|report| report.written)
         });
         assert_eq!(reports, [Some(7), Some(5)]);
+    }
+
+    #[test]
+    fn a_flush_leaves_an_earlier_one_its_counts() {
+        let tallies = Tallies::default();
+        tallies.open_batch();
+        let first = tallies.begin_flush();
+        tallies.open_batch();
+        let second = tallies.begin_flush();
+        tallies.end_batch(0, written(3));
+        tallies.end_batch(1, written(4));
+        let written = |epoch| tallies.take_report(epoch).map(|report| report.written);
+        assert_eq!(written(second), Some(4));
+        assert_eq!(written(first), Some(3));
+        let (third, fourth) = (tallies.begin_flush(), tallies.begin_flush());
+        tallies.abandon(third);
+        assert_eq!(written(fourth), Some(0));
     }
 
     #[test]

@@ -308,7 +308,9 @@ async fn without_brokers_everything_ends_in_time() {
         .await
         .unwrap();
     let error = producer.send(&Record::to("t").value("x")).await.unwrap_err();
-    assert!(error.to_string().starts_with("topic t was not found within"), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("topic t was not found within"), "{text}");
+    assert!(text.contains(&format!("127.0.0.1:{port}")), "it says where it tried: {text}");
     assert!(producer.flush().await.is_complete());
     assert!(producer.close(Duration::from_secs(1)).await.is_complete());
     let closed = producer.send(&Record::to("t").value("x")).await.unwrap_err();

@@ -57,7 +57,7 @@ impl ProducerMachine {
     /// Adds the next batch of a partition to a request. Answers whether there is room for others.
     fn fill(&mut self, to: BrokerId, index: usize, pace: &Pace, filling: &mut Filling) -> bool {
         let partition = &mut self.partitions[index];
-        partition.is_in_line = false;
+        partition.in_line_of = None;
         let idempotent = self.shared.config.idempotence;
         if partition.leader != Some(to)
             || partition.wants_identity(idempotent)
@@ -68,7 +68,7 @@ impl ProducerMachine {
         }
         let max = self.shared.config.max_request_size;
         if filling.bytes > 0 && filling.bytes + self.next_size(index) > max {
-            self.partitions[index].is_in_line = true;
+            self.partitions[index].in_line_of = Some(to);
             if let Some(broker) = self.brokers.get_mut(&to) {
                 broker.line.push_front(index);
             }

@@ -45,6 +45,7 @@ impl ProducerMachine {
         base_offset: Option<Offset>,
         append_time: Option<Timestamp>,
     ) {
+        self.shared.clear_last_error();
         if let Some(base) = base_offset {
             partition.acknowledge(base.plus(i64::from(batch.records) - 1));
         }

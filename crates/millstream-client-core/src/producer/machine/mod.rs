@@ -34,6 +34,9 @@ use crate::cx::{CommandId, Cx};
 use crate::outbox::{RequestFailure, RequestId, Response};
 use crate::timer::earliest;
 
+/// The part of the linger time that a batch gives up to go along with one that is due.
+const LINGER_SLACK: u32 = 4;
+
 /// How old record time may get before callers read the clock themselves; less than the 5 ms that are
 /// promised, for timers are late.
 const RECORD_TIME_AGE_MAX: Duration = Duration::from_millis(3);
@@ -82,6 +85,8 @@ pub struct ProducerMachine {
     flush_epoch: Option<u64>,
     closing: Option<Closing>,
     next_serial: u64,
+    /// The error of the metadata that callers were told last.
+    cluster_error: Option<String>,
     rng: Rng,
     /// For batches that are split.
     compressor: Option<Compressor>,
@@ -140,6 +145,7 @@ impl ProducerMachine {
             flush_epoch: None,
             closing: None,
             next_serial: 0,
+            cluster_error: None,
             rng: Rng::new(config.seed),
             compressor: config.compressor().ok(),
             shared,
@@ -201,6 +207,7 @@ impl ProducerMachine {
             self.want_topic(name, cx);
         }
         self.follow_metadata(cx);
+        self.note_cluster_error(cx);
         self.begin_flush();
         self.fire_timers(cx.now);
         self.look_at_inbox(cx);
@@ -240,8 +247,21 @@ impl ProducerMachine {
         Pace {
             now,
             linger: self.shared.config.linger,
+            slack: self.shared.config.linger / LINGER_SLACK,
             flush_epoch: self.flush_epoch,
             in_haste: self.is_in_haste(),
+        }
+    }
+
+    /// Keeps why the cluster cannot be reached, for those whose time is up meanwhile.
+    fn note_cluster_error(&mut self, cx: &Cx<'_>) {
+        let error = cx.metadata.last_error();
+        if error != self.cluster_error.as_deref() {
+            self.cluster_error = error.map(str::to_owned);
+            match error {
+                Some(error) => self.shared.set_last_error(error.to_owned()),
+                None => self.shared.clear_last_error(),
+            }
         }
     }
 
@@ -256,8 +276,11 @@ impl ProducerMachine {
     }
 
     fn fire_timers(&mut self, now: Instant) {
+        let is_due = self.timers.first().is_some_and(|(at, _)| *at <= now);
+        let until = now + self.shared.config.linger / LINGER_SLACK;
         while let Some((at, index)) = self.timers.first().copied()
-            && at <= now
+            && is_due
+            && at <= until
         {
             self.timers.pop_first();
             self.partitions[index].timer = None;
@@ -340,10 +363,10 @@ impl ProducerMachine {
         };
         // What is with another broker first has to be answered.
         let is_elsewhere = partition.in_flight_on.is_some_and(|broker| broker != leader);
-        if is_elsewhere && !partition.in_flight.is_empty() || partition.is_in_line {
+        if is_elsewhere && !partition.in_flight.is_empty() || partition.in_line_of.is_some() {
             return;
         }
-        partition.is_in_line = true;
+        partition.in_line_of = Some(leader);
         self.brokers.entry(leader).or_default().line.push_back(index);
     }
 

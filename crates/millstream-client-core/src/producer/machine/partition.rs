@@ -36,6 +36,8 @@ pub(crate) enum Due {
 pub(crate) struct Pace {
     pub(crate) now: Instant,
     pub(crate) linger: Duration,
+    /// Batches that are due this soon go along now, so that requests carry many.
+    pub(crate) slack: Duration,
     /// Batches up to this epoch are wanted by a flush.
     pub(crate) flush_epoch: Option<u64>,
     /// Send whatever there is: memory is short, or the producer closes.
@@ -48,8 +50,8 @@ pub(crate) struct PartitionState {
     pub(crate) shared: Arc<Partition>,
     pub(crate) topic_id: TopicId,
     pub(crate) leader: Option<BrokerId>,
-    /// Whether the partition stands in its leader's line.
-    pub(crate) is_in_line: bool,
+    /// The broker in whose line the partition stands.
+    pub(crate) in_line_of: Option<BrokerId>,
     /// The timer that is set for it.
     pub(crate) timer: Option<Instant>,
     /// Sent and not answered, in order.
@@ -85,7 +87,7 @@ impl PartitionState {
             shared,
             topic_id: TopicId::ZERO,
             leader: None,
-            is_in_line: false,
+            in_line_of: None,
             timer: None,
             in_flight: VecDeque::new(),
             in_flight_on: None,
@@ -144,7 +146,11 @@ impl PartitionState {
         };
         let is_wanted = pace.flush_epoch.is_some_and(|epoch| open.handle.flush_epoch <= epoch);
         let due = open.handle.opened + pace.linger;
-        if is_wanted || pace.in_haste || due <= pace.now { Due::Now } else { Due::At(due) }
+        if is_wanted || pace.in_haste || due <= pace.now + pace.slack {
+            Due::Now
+        } else {
+            Due::At(due)
+        }
     }
 
     /// Whether one more batch could push the oldest unanswered one out of what the broker remembers

@@ -26,18 +26,21 @@ pub(super) struct TopicState {
 }
 
 impl ProducerMachine {
-    /// A caller named a topic for the first time.
+    /// A caller named a topic for the first time, or a partition that it does not seem to have.
     pub(super) fn want_topic(&mut self, name: TopicName, cx: &mut Cx<'_>) {
         cx.metadata.request_topic(&name, cx.now);
         let seed = self.rng.next();
-        if let Entry::Vacant(entry) = self.topics.entry(name) {
-            entry.insert(TopicState {
-                sticky: Arc::new(Sticky::new(seed)),
-                indices: Vec::new(),
-                count: 0,
-                missed_at: None,
-            });
-            self.generation = None;
+        match self.topics.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(TopicState {
+                    sticky: Arc::new(Sticky::new(seed)),
+                    indices: Vec::new(),
+                    count: 0,
+                    missed_at: None,
+                });
+                self.generation = None;
+            }
+            Entry::Occupied(_) => cx.metadata.request_update(),
         }
         if self.shared.config.idempotence {
             self.identification.want(cx);
@@ -75,6 +78,9 @@ impl ProducerMachine {
         };
         let last = known.partitions.last_key_value();
         let count = last.map_or(0, |(id, _)| usize::try_from(id.value()).map_or(0, |id| id + 1));
+        if count == 0 {
+            return;
+        }
         let in_flight_max = self.shared.config.partition_in_flight();
         while topic.indices.len() < count {
             let Ok(id) = i32::try_from(topic.indices.len()) else {
@@ -136,6 +142,12 @@ impl ProducerMachine {
             let leader = cx.metadata.leader(&partition).map(|leader| leader.broker);
             if leader != state.leader {
                 state.leader = leader;
+                // The old leader may be one that answers nobody: do not wait in its line.
+                if let Some(old) = state.in_line_of.take()
+                    && let Some(broker) = self.brokers.get_mut(&old)
+                {
+                    broker.line.retain(|other| other != index);
+                }
                 state.shared.has_leader.store(leader.is_some(), Ordering::Relaxed);
                 if leader.is_some() && leader != state.in_flight_on {
                     // KIP-951: another leader need not be waited for.
