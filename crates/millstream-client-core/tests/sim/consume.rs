@@ -204,7 +204,8 @@ fn serve(world: &mut World, client: ClientId) {
 
 /// The application of one member: takes a few batches, handles and commits them.
 fn work(world: &mut World, member: &mut Member, ledger: &mut Ledger) {
-    for _ in 0..3 {
+    // Slow enough that much happens meanwhile.
+    for _ in 0..world.below(3) {
         member.shared.enter(world.now).unwrap();
         let next = member.shared.poll_next(Wants::Events, Waker::noop());
         member.shared.leave(world.now);
@@ -230,7 +231,7 @@ fn work(world: &mut World, member: &mut Member, ledger: &mut Ledger) {
 fn strike(world: &mut World, members: &mut Vec<Member>, protocol: RebalanceProtocol) {
     let now = world.now;
     let node = BrokerId(1 + i32::try_from(world.below(3)).unwrap());
-    match world.below(40) {
+    match world.below(12) {
         0 => {
             let _ = world.cluster.crash_node(node, now);
             world.run_for(Duration::from_millis(300));
@@ -276,7 +277,7 @@ fn group_survives(seed: u64, protocol: RebalanceProtocol) {
             work(&mut world, member, &mut ledger);
         }
         rounds += 1;
-        if rounds % 25 == 0 {
+        if rounds % 8 == 0 {
             ledger.check(&mut world, admin);
             strike(&mut world, &mut members, protocol);
         }
