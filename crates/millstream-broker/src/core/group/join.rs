@@ -34,6 +34,7 @@ pub(crate) fn join_failed(member: &MemberId, code: ErrorCode) -> JoinGroupRespon
     JoinGroupResponse::default()
         .with_error_code(code.code())
         .with_generation_id(-1)
+        .with_protocol_name(None)
         .with_member_id(text(member.as_str()))
 }
 

@@ -1,0 +1,95 @@
+//! The in-process broker beside real Kafka, frame by frame: the same requests must get the same
+//! answers. A difference is a bug of the in-process broker.
+//!
+//! A story sends requests by hand and tells what came back, in codes and numbers; it is told by both
+//! and the two tellings are compared.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test panics")]
+
+mod fetch;
+mod groups;
+mod offsets;
+mod peer;
+mod produce;
+mod topics;
+
+use std::env;
+
+use millstream_broker::Broker;
+use peer::Peer;
+use xtask::kafka::DEFAULT_VERSION;
+
+/// Has both tell a story.
+fn same(story: fn(&mut Peer)) {
+    let version = env::var("MILLSTREAM_KAFKA_VERSION");
+    if version.is_ok_and(|version| version != DEFAULT_VERSION) {
+        eprintln!("the in-process broker is compared with Kafka {DEFAULT_VERSION} alone");
+        return;
+    }
+    let Ok(bootstrap) = env::var("MILLSTREAM_KAFKA") else {
+        panic!(
+            "this test needs real Kafka: run `cargo xtask test`, or start a cluster with \
+             `cargo xtask kafka up` and set MILLSTREAM_KAFKA to the address that it prints"
+        );
+    };
+    let ours = Broker::in_process().nodes(3).configure(|config| config.auto_create_topics = false);
+    let ours = ours.start_blocking().unwrap();
+    let told = |bootstrap: &str| {
+        let mut peer = Peer::new(bootstrap);
+        story(&mut peer);
+        peer.told()
+    };
+    let (real, ours) = (told(&bootstrap), told(&ours.bootstrap()));
+    let differs = real.lines().zip(ours.lines()).find(|(real, ours)| real != ours);
+    assert!(real == ours, "real Kafka, then ours: {differs:#?}\n\nin whole:\n{real}\n\n{ours}");
+}
+
+#[test]
+fn batches_are_appended_or_refused_alike() {
+    same(produce::appends);
+}
+
+#[test]
+fn idempotence_is_judged_alike() {
+    same(produce::idempotence);
+}
+
+#[test]
+fn reads_are_answered_alike() {
+    same(fetch::reads);
+}
+
+#[test]
+fn fetch_sessions_go_alike() {
+    same(fetch::sessions);
+}
+
+#[test]
+fn offsets_are_found_alike() {
+    same(offsets::looked_up);
+}
+
+#[test]
+fn committed_offsets_are_kept_alike() {
+    same(offsets::committed);
+}
+
+#[test]
+fn groups_rebalance_alike() {
+    same(groups::rebalances);
+}
+
+#[test]
+fn static_members_return_alike() {
+    same(groups::static_members);
+}
+
+#[test]
+fn topics_are_created_and_deleted_alike() {
+    same(topics::life);
+}
+
+#[test]
+fn configurations_are_described_and_altered_alike() {
+    same(topics::configurations);
+}
