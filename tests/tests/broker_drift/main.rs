@@ -5,6 +5,7 @@
 //! and the two tellings are compared.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test panics")]
+#![allow(clippy::print_stderr, reason = "a test that compares nothing says so")]
 
 mod fetch;
 mod groups;

@@ -54,7 +54,7 @@ impl Api for JoinGroupRequest {
         let answer = JoinGroupResponse::default()
             .with_error_code(code.code())
             .with_generation_id(-1)
-        .with_protocol_name(None)
+            .with_protocol_name(None)
             .with_member_id(self.member_id.clone());
         for_version(version, answer)
     }
