@@ -16,6 +16,10 @@ use crate::metadata::Metadata;
 use crate::outbox::{Lane, Pending, RequestFailure};
 use crate::timer::earliest;
 
+/// How many requests may wait for one connection. Machines keep to far fewer; this is for callers
+/// that start thousands of admin calls at once.
+const WAITING_MAX: usize = 1000;
+
 /// The connections, and the requests that wait for one.
 #[derive(Debug)]
 pub(super) struct Links {
@@ -90,9 +94,16 @@ impl Links {
         self.connections.get_mut(&id).map(|(_, connection)| connection.receive_buffer())
     }
 
-    /// Queues a request for a link.
-    pub(super) fn queue(&mut self, key: LinkKey, pending: Pending) {
-        self.links.entry(key).or_default().waiting.push_back(pending);
+    /// Queues a request for a link, unless too many wait there already.
+    pub(super) fn queue(&mut self, key: LinkKey, pending: Pending, answers: &mut Vec<Answer>) {
+        let link = self.links.entry(key).or_default();
+        let waiting = link.waiting.len();
+        if waiting >= WAITING_MAX {
+            let (api, broker) = (pending.body.api_key(), key.node.to_string());
+            let failure = RequestFailure::QueueFull { api, broker, waiting };
+            return answers.push(pending.stub().answer(Err(failure)));
+        }
+        link.waiting.push_back(pending);
         self.busy.insert(key);
     }
 
@@ -256,7 +267,8 @@ impl Links {
         };
         let (key, was_ready) = (*key, connection.versions().is_some());
         let result = connection.handle_received(now, answers);
-        if !connection.transmit().is_empty() {
+        // The negotiation may have to ask again.
+        if !was_ready && !connection.transmit().is_empty() {
             self.writable.insert(id);
         }
         if !was_ready && let Some(versions) = connection.versions() {

@@ -238,6 +238,7 @@ impl Engine {
                 &self.coordinators,
                 &mut self.links,
                 &mut self.parked,
+                &mut self.answers,
             );
         }
         self.parked.refuse(&self.finder, &mut self.answers);

@@ -19,6 +19,7 @@ pub(super) fn route(
     coordinators: &Coordinators,
     links: &mut Links,
     parked: &mut Parked,
+    answers: &mut Vec<Answer>,
 ) {
     let node = match &pending.destination {
         Destination::AnyBroker => Some(links.least_loaded(now, metadata)),
@@ -27,7 +28,7 @@ pub(super) fn route(
         Destination::Coordinator(key) => coordinators.get(key).map(Node::Broker),
     };
     match node {
-        Some(node) => links.queue(LinkKey { node, lane: pending.lane }, pending),
+        Some(node) => links.queue(LinkKey { node, lane: pending.lane }, pending, answers),
         None => parked.park(pending, metadata),
     }
 }

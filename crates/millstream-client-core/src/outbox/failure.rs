@@ -57,6 +57,16 @@ pub enum RequestFailure {
         /// The broker.
         broker: String,
     },
+    /// Too many requests wait for the broker already: the broker has not applied it.
+    #[error("{api} was not sent: {waiting} requests wait for {broker} already; try again later")]
+    QueueFull {
+        /// The API.
+        api: ApiKey,
+        /// The broker it was for.
+        broker: String,
+        /// How many wait.
+        waiting: usize,
+    },
     /// The broker and this client have no version in common that can carry the request.
     #[error("{broker} cannot serve {api}: {reason}; use a newer broker")]
     UnsupportedVersion {
@@ -124,6 +134,7 @@ impl RequestFailure {
             | Self::TimedOut { .. }
             | Self::DisconnectedUnsent { .. }
             | Self::Disconnected { .. }
+            | Self::QueueFull { .. }
             | Self::Malformed { .. } => ErrorClass::Retriable,
             Self::UnknownBroker { .. } => ErrorClass::RefreshAndRetry,
             Self::UnsupportedVersion { .. } | Self::Unencodable { .. } => ErrorClass::Fatal,

@@ -142,3 +142,20 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
 }
+
+#[test]
+fn more_calls_at_once_than_may_wait_are_served_in_turn() {
+    let mut world = World::new(9, 1);
+    let client = admin(&mut world);
+    let calls: Vec<_> =
+        (0..1500).map(|_| world.post(client, AdminCommand::DescribeCluster)).collect();
+    let last = *calls.last().unwrap();
+    world.run_until("all calls return", |world| world.is_complete(client, last));
+    world.run_for(Duration::from_secs(60));
+    for call in calls {
+        let completion = world.take(client, call);
+        let good =
+            matches!(completion, Some(Completion::Admin(AdminCompletion::DescribeCluster(Ok(_)))));
+        assert!(good, "{completion:?}");
+    }
+}

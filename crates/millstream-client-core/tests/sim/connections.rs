@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use millstream_broker::{ApiKey, ErrorCode, Fault};
 use millstream_client_core::Completion;
-use millstream_client_core::admin::{AdminCommand, AdminCompletion, AdminError};
-use millstream_types::BrokerId;
+use millstream_client_core::admin::{AdminCommand, AdminCompletion, AdminError, OffsetSpec};
+use millstream_client_core::consumer::IsolationLevel;
+use millstream_types::{BrokerId, TopicPartition};
 
 use crate::world::World;
 
@@ -109,4 +110,22 @@ fn a_silent_peer_is_given_up_after_the_setup_timeout() {
     assert!(error.contains("did not answer ApiVersions in time"), "{error}");
     // 10 s, 20 s, then 30 s each, give or take a fifth (KIP-601).
     assert!((2..=5).contains(&world.connections_made()), "{}", world.connections_made());
+}
+
+#[test]
+fn wrong_advertised_addresses_are_named() {
+    let mut world = World::new(6, 1);
+    world.cluster.create_topic("t", 1).unwrap();
+    world.cluster.set_address(BrokerId(1), "node-99", 9092).unwrap();
+    let config = world.config();
+    let client = world.client(&config, None, None);
+    let specs = vec![(TopicPartition::new("t", 0), OffsetSpec::Latest)];
+    let command = AdminCommand::ListOffsets(specs, IsolationLevel::ReadUncommitted);
+    let call = world.call(client, command);
+    let Completion::Admin(AdminCompletion::ListOffsets(mut results)) = call else {
+        panic!("{call:?}");
+    };
+    let (_, result) = results.pop_first().unwrap();
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("broker 1 (node-99:9092)"), "{error}");
 }

@@ -53,7 +53,12 @@ pub(crate) struct World {
     next_delivery: u64,
     next_wire: u64,
     next_command: u64,
+    /// Steps since time last went on.
+    spins: u32,
 }
+
+/// How much may happen at one moment.
+const SPINS_MAX: u32 = 10_000;
 
 struct Client {
     engine: Engine,
@@ -119,6 +124,7 @@ impl World {
             next_delivery: 0,
             next_wire: 0,
             next_command: 0,
+            spins: 0,
         }
     }
 
@@ -192,10 +198,13 @@ impl World {
     /// Calls a client and lets the world run until it answers.
     pub(crate) fn call(&mut self, id: ClientId, command: impl Into<Command>) -> Completion {
         let command_id = self.post(id, command);
-        self.run_until("the call returns", |world| {
-            world.clients[id.0].completions.contains_key(&command_id)
-        });
+        self.run_until("the call returns", |world| world.is_complete(id, command_id));
         self.take(id, command_id).unwrap()
+    }
+
+    /// Whether a call has returned.
+    pub(crate) fn is_complete(&self, id: ClientId, command: CommandId) -> bool {
+        self.clients[id.0].completions.contains_key(&command)
     }
 
     /// What a call returned, if it did.
@@ -233,6 +242,8 @@ impl World {
         let Some(next) = all.flatten().min().filter(|next| *next <= limit) else {
             return false;
         };
+        self.spins = if next > self.now { 0 } else { self.spins + 1 };
+        assert!(self.spins < SPINS_MAX, "time stands still: somebody is due for ever");
         self.now = self.now.max(next);
         while let Some(entry) = self.queue.first_entry()
             && entry.key().0 <= self.now
