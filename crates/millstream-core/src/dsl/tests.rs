@@ -317,6 +317,10 @@ fn programs_that_are_no_topologies_name_their_operators() {
             r#"two groupings both name their repartition topic "words-repartition"; name one of them otherwise, or clone the grouped stream"#
         ]],
     );
+}
+
+#[test]
+fn sources_that_contradict_each_other_are_named() {
     check_error(
         |builder| {
             lines(builder).to("a");
