@@ -9,8 +9,8 @@ mod core;
 mod shell;
 
 pub use core::{
-    Cluster, ClusterConfig, ConnectionId, ControlError, Fault, GroupConfig, Limits, Output,
-    ResponseFrame,
+    Cluster, ClusterConfig, ConnectionId, ControlError, Fault, FaultBuilder, GroupConfig, Limits,
+    Output, ResponseFrame,
 };
 pub use shell::{Broker, BrokerBuilder, RunningCluster, StartError};
 

@@ -451,3 +451,44 @@ impl std::fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use millstream_protocol::codec::encode_request;
+    use millstream_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+
+    use super::*;
+
+    /// A fetch that waits for the first record of topic `t`.
+    fn waiting_fetch() -> Bytes {
+        let partition = FetchPartition::default().with_partition_max_bytes(1);
+        let topic =
+            FetchTopic::default().with_topic(api::topic_name("t")).with_partitions(vec![partition]);
+        let request = m::FetchRequest::default()
+            .with_max_wait_ms(1000)
+            .with_min_bytes(1)
+            .with_topics(vec![topic]);
+        let mut frame = BytesMut::new();
+        encode_request(6, 1, None, &request, &mut frame).unwrap();
+        frame.split_off(4).freeze()
+    }
+
+    #[test]
+    fn connections_that_went_away_are_forgotten() {
+        let now = Instant::now();
+        let mut cluster = Cluster::new(ClusterConfig::default(), now, Timestamp(0));
+        cluster.create_topic("t", 1).unwrap();
+        for _ in 0..1000 {
+            let id = cluster.connect(BrokerId(1));
+            cluster.handle_frame(id, now, waiting_fetch());
+            assert!(cluster.next_timeout().is_some(), "the fetch waits");
+            cluster.disconnect(id);
+        }
+        let topic = cluster.state.topics.get("t").unwrap();
+        let waiting = topic.partition(0).unwrap().waiting.len();
+        assert!((1..=16).contains(&waiting), "{waiting} connections are remembered");
+        assert_eq!(cluster.next_timeout(), None);
+        assert!(cluster.state.fetching.is_empty());
+    }
+}

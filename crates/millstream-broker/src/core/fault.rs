@@ -29,8 +29,8 @@ pub(crate) enum AfterReply {
 /// Something that goes wrong with requests of one API.
 ///
 /// Requests are counted from the moment the fault is set. By default the first one that matches is
-/// hit, once; [`nth`](Self::nth) hits a later one and [`times`](Self::times) or
-/// [`always`](Self::always) more of them. Where several faults match, the one set first acts.
+/// hit, once; [`nth`](FaultBuilder::nth) hits a later one and [`times`](FaultBuilder::times) or
+/// [`always`](FaultBuilder::always) more of them. Where several faults match, the one set first acts.
 ///
 /// ```
 /// use millstream_broker::{ApiKey, Fault};

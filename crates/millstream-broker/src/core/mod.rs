@@ -24,5 +24,5 @@ pub use cluster::{Cluster, Output};
 pub use config::{ClusterConfig, GroupConfig, Limits};
 pub use connection::ConnectionId;
 pub use controls::ControlError;
-pub use fault::Fault;
+pub use fault::{Fault, FaultBuilder};
 pub use frame::ResponseFrame;

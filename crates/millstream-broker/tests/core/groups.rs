@@ -520,3 +520,23 @@ fn another_node_sends_to_the_coordinator() {
     let right = bench.ask(home, 9, &player.join_request());
     assert_eq!(ErrorCode::from(right.error_code), ErrorCode::MemberIdRequired);
 }
+
+#[test]
+fn a_full_group_takes_no_more_members() {
+    let mut bench = Bench::with(1, |config| config.groups.max_size = 2);
+    two(&mut bench);
+    let third = Player::new(&mut bench);
+    let refused = bench.call(third.connection, 9, &third.join_request());
+    assert_eq!(ErrorCode::from(refused.error_code), ErrorCode::GroupMaxSizeReached);
+}
+
+#[test]
+fn a_note_may_be_so_long_and_no_longer() {
+    let change = |config: &mut millstream_broker::ClusterConfig| {
+        config.groups.offset_metadata_max_bytes = 3;
+    };
+    let mut bench = Bench::with(1, change).topic("t", 1);
+    let alone = Player::new(&mut bench);
+    assert_eq!(alone.commit(&mut bench, 1), ErrorCode::OffsetMetadataTooLarge);
+    assert_eq!(committed(&mut bench), []);
+}

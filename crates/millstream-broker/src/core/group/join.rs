@@ -57,7 +57,8 @@ impl Group {
         cx: &mut GroupCx<'_>,
         request: JoinRequest,
     ) -> Result<Option<JoinGroupResponse>, ErrorCode> {
-        let is_known = self.members.contains_key(&request.member);
+        let is_known = self.members.contains_key(&request.member)
+            || self.pending.contains_key(&request.member);
         if !is_known && self.members.len() + self.pending.len() >= cx.config.max_size {
             return Err(ErrorCode::GroupMaxSizeReached);
         }
