@@ -43,21 +43,21 @@ mod observe;
 pub mod producer;
 
 pub use admin::{
-    Admin, AdminBuilder, AdminError, AdminErrors, BatchError, ConfigChange, ConfigResource, NewTopic,
-    OffsetSpec,
+    Admin, AdminBuilder, AdminError, AdminErrors, BatchError, ConfigChange, ConfigResource,
+    NewTopic, OffsetSpec,
 };
 pub use config::{ConfigError, Properties};
 pub use consumer::{
-    Assignment, Assignor, AssignorError, Batch, ClusterView, CommitError, Consumer, ConsumerBuilder,
-    ConsumerError, ConsumerEvent, ConsumerHandle, ConsumerRecord, FetchError, GroupAssignment,
-    GroupAssignor, GroupSubscription, IsolationLevel, OffsetReset, RebalanceProtocol, RecordCursor,
-    RecordView, ResetCause, Revoking, Subscription,
+    Assignment, Assignor, AssignorError, Batch, ClusterView, CommitError, Consumer,
+    ConsumerBuilder, ConsumerError, ConsumerEvent, ConsumerHandle, ConsumerRecord, FetchError,
+    GroupAssignment, GroupAssignor, GroupSubscription, IsolationLevel, OffsetReset,
+    RebalanceProtocol, RecordCursor, RecordView, ResetCause, Revoking, Subscription,
 };
 pub use driver::IoThread;
 pub use error::{BuildError, ClientClosed};
 pub use millstream_protocol::{ErrorClass, ErrorCode};
 pub use millstream_types::Record;
 pub use producer::{
-    Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Producer, ProducerBuilder,
-    Receipt, SendError,
+    Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Producer,
+    ProducerBuilder, Receipt, SendError,
 };

@@ -9,6 +9,6 @@ mod admin;
 mod connection;
 mod consume;
 mod groups;
-mod produce;
 mod lifecycle;
+mod produce;
 mod support;
