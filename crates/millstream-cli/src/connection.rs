@@ -15,7 +15,7 @@ pub(crate) struct Connection {
 
     /// A file of Kafka's properties, as Java's tools read it.
     #[arg(short = 'F', value_name = "FILE")]
-    file: Option<PathBuf>,
+    properties_file: Option<PathBuf>,
 
     /// One of Kafka's properties; wins over the file.
     #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = parse_property)]
@@ -37,7 +37,7 @@ impl Connection {
 
     /// The file's properties and the command line's over them.
     pub(crate) fn properties(&self) -> Result<Properties, Failure> {
-        let mut properties = match &self.file {
+        let mut properties = match &self.properties_file {
             Some(file) => Properties::load(file)?,
             None => Properties::new(),
         };

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use millstream_client::{
     Admin, Batch, Consumer, ConsumerEvent, OffsetReset, OffsetSpec,
 };
-use millstream_types::{Offset, TopicName, TopicPartition};
+use millstream_types::{Offset, OffsetAndMetadata, TopicName, TopicPartition};
 use tokio::sync::Notify;
 
 use crate::connection::Connection;
@@ -71,15 +71,17 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
             () = stop.notified() => break,
             event = consumer.next_event() => match event? {
                 Some(ConsumerEvent::Records(batch)) => {
-                    session.print(&batch)?;
+                    let next = session.print(&batch)?;
                     if args.group.is_some() {
-                        consumer.commit_later(&batch)?;
+                        commit(&consumer, &batch, next).await?;
                     }
                 }
                 Some(ConsumerEvent::CommitFailed { error }) => return Err(error.into()),
                 Some(_) => {}
                 None => break,
             },
+            // A group that has read everything before gets no event: its positions tell.
+            () = tokio::time::sleep(LOOK_EVERY), if args.until_end => {}
         }
         session.note_positions(&consumer);
     }
@@ -88,6 +90,21 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Commits what was printed of a batch: all of it in passing; a part, which is the last thing that
+/// is printed, by its offset.
+async fn commit(consumer: &Consumer, batch: &Batch, next: Offset) -> Result<(), Failure> {
+    if next == batch.next_offset() {
+        consumer.commit_later(batch)?;
+    } else {
+        let leader_epoch = batch.leader_epoch();
+        let offset = OffsetAndMetadata { leader_epoch, ..next.into() };
+        consumer.commit_offsets([(batch.topic_partition().clone(), offset)]).await?;
+    }
+    Ok(())
+}
+
+/// How often positions are looked at while nothing comes.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the last commit and leaving the group may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -160,9 +177,12 @@ impl<'a> Session<'a> {
             || self.left.as_ref().is_some_and(BTreeMap::is_empty)
     }
 
-    fn print(&mut self, batch: &Batch) -> Result<(), Failure> {
+    /// Prints a batch as far as the count allows; gives the offset behind what was printed.
+    fn print(&mut self, batch: &Batch) -> Result<Offset, Failure> {
+        let mut next = batch.next_offset();
         for record in batch {
             if self.count.is_some_and(|count| self.printed >= count) {
+                next = record.offset;
                 break;
             }
             let (topic, partition) = (batch.topic(), batch.partition());
@@ -173,8 +193,8 @@ impl<'a> Session<'a> {
         }
         self.progress.set_position(self.printed);
         self.out.flush().map_err(|error| Failure::during("standard output", &error))?;
-        self.reached(batch.topic_partition(), batch.next_offset());
-        Ok(())
+        self.reached(batch.topic_partition(), next);
+        Ok(next)
     }
 
     /// Positions also move past records that are not shown, such as transaction markers.

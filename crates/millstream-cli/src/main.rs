@@ -35,3 +35,15 @@ async fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Args;
+
+    #[test]
+    fn no_two_arguments_have_a_name() {
+        Args::command().debug_assert();
+    }
+}
