@@ -1,7 +1,7 @@
 //! The `millstream` command, end to end, against the broker that it brings itself and real Kafka.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -22,14 +22,7 @@ fn millstream(arguments: &[&str]) -> Command {
 /// Runs it with this standard input to its end.
 fn output(arguments: &[&str], input: &str) -> Output {
     step(format!("millstream {}", arguments.join(" ")));
-    let mut command = millstream(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A command that ends early does not read its input.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    child.wait_with_output().unwrap()
+    process::finish(millstream(arguments), input)
 }
 
 /// What a run that succeeds writes to standard output.
