@@ -16,8 +16,10 @@ use tracing::{debug, warn};
 use super::hub::SharedHub;
 use crate::core::ConnectionId;
 
-/// The room that is made before each read.
+/// The room that is made when there is too little.
 const READ_SIZE: usize = 64 * 1024;
+/// The least room that a read is worth.
+const READ_AT_LEAST: usize = 4 * 1024;
 /// The most room that is made for the rest of a large frame at once.
 const READ_AHEAD: usize = 1024 * 1024;
 /// How often a socket is read before others get their turn.
@@ -83,8 +85,7 @@ impl Connection {
     /// Reads what is there; `false` once the client closed its side.
     fn read(&mut self) -> io::Result<bool> {
         for _ in 0..READS_IN_A_ROW {
-            let missing = self.decoder.missing().ok().flatten().unwrap_or(0);
-            self.decoder.buffer().reserve(missing.clamp(READ_SIZE, READ_AHEAD));
+            self.make_room();
             match self.stream.try_read_buf(self.decoder.buffer()) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
@@ -96,6 +97,17 @@ impl Connection {
             }
         }
         Ok(true)
+    }
+
+    /// Makes room to read into. Batches that the log keeps share the buffer they were read into, so
+    /// it is filled to its end before there is another.
+    fn make_room(&mut self) {
+        let missing = self.decoder.missing().ok().flatten().unwrap_or(0).min(READ_AHEAD);
+        let buffer = self.decoder.buffer();
+        let room = buffer.capacity() - buffer.len();
+        if room < missing.max(READ_AT_LEAST) {
+            buffer.reserve(missing.max(READ_SIZE));
+        }
     }
 
     /// Hands whole frames to the core; `false` if the stream is no Kafka client's.
