@@ -162,6 +162,8 @@ impl ProducerMachine {
             drop(queue);
             self.shared.seal_soon(&shared, open, false);
             queue = shared.queue();
+        } else {
+            self.took_full_batch = true;
         }
         let sealed = queue.closed.front()?.take_sealed()?;
         let handle = queue.closed.pop_front()?;

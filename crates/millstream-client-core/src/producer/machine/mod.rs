@@ -32,14 +32,14 @@ use super::tally::FlushReport;
 use crate::backoff::Rng;
 use crate::cx::{CommandId, Cx};
 use crate::outbox::{RequestFailure, RequestId, Response};
-use crate::timer::earliest;
+use crate::timer::{earliest, is_due};
 
 /// The part of the linger time that a batch gives up to go along with one that is due.
 const LINGER_SLACK: u32 = 4;
 
-/// How old record time may get before callers read the clock themselves; less than the 5 ms that are
+/// How often the driver renews record time while callers fill batches; less than the 5 ms that are
 /// promised, for timers are late.
-const RECORD_TIME_AGE_MAX: Duration = Duration::from_millis(3);
+const RECORD_TIME_INTERVAL: Duration = Duration::from_millis(3);
 
 /// A call of a producer that its driver serves; records and flushes go through [`ProducerShared`].
 #[derive(Debug)]
@@ -85,6 +85,10 @@ pub struct ProducerMachine {
     flush_epoch: Option<u64>,
     closing: Option<Closing>,
     next_serial: u64,
+    /// Whether a batch was taken since the last poll that a caller had filled.
+    took_full_batch: bool,
+    /// When record time is renewed; `None` while the clock is left to callers.
+    tick_at: Option<Instant>,
     /// The error of the metadata that callers were told last.
     cluster_error: Option<String>,
     rng: Rng,
@@ -145,6 +149,8 @@ impl ProducerMachine {
             flush_epoch: None,
             closing: None,
             next_serial: 0,
+            took_full_batch: false,
+            tick_at: None,
             cluster_error: None,
             rng: Rng::new(config.seed),
             compressor: config.compressor().ok(),
@@ -215,11 +221,7 @@ impl ProducerMachine {
         self.shared.topic_waiters.expire(cx.now);
         self.drain_all(cx);
         self.finish_closing(cx);
-        // A driver that wakes soon keeps record time fresh enough; a sleeping one does not.
-        let wakes_soon = self.next_timeout().is_some_and(|at| at <= cx.now + RECORD_TIME_AGE_MAX);
-        if !wakes_soon {
-            self.shared.clock.park();
-        }
+        self.keep_record_time(cx.now);
     }
 
     /// When `poll` must be called though nothing happened.
@@ -233,6 +235,7 @@ impl ProducerMachine {
             self.shared.pool.waiters.next_deadline(),
             self.shared.topic_waiters.next_deadline(),
             closing.map(|closing| closing.deadline),
+            self.tick_at,
         ]
         .into_iter()
         .fold(None, earliest)
@@ -250,6 +253,19 @@ impl ProducerMachine {
             slack: self.shared.config.linger / LINGER_SLACK,
             flush_epoch: self.flush_epoch,
             in_haste: self.is_in_haste(),
+        }
+    }
+
+    /// While callers fill batches the driver wakes to renew record time; else it sleeps, and they
+    /// read the clock themselves.
+    fn keep_record_time(&mut self, now: Instant) {
+        if std::mem::take(&mut self.took_full_batch) {
+            self.tick_at = Some(now + RECORD_TIME_INTERVAL);
+        } else if is_due(self.tick_at, now) {
+            self.tick_at = None;
+        }
+        if self.tick_at.is_none() {
+            self.shared.clock.park();
         }
     }
 
