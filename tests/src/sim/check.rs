@@ -138,15 +138,12 @@ fn check_partition(
     }
 }
 
-fn check_outcome(
-    partition: &TopicPartition,
-    sent: &Sent,
-    at: &[i64],
-    found: &mut Vec<Violation>,
-) {
+fn check_outcome(partition: &TopicPartition, sent: &Sent, at: &[i64], found: &mut Vec<Violation>) {
     let violation = match sent.outcome {
         None => Violation::Unresolved(partition.clone(), sent.value),
-        Some(Outcome::Written(_)) if at.is_empty() => Violation::Lost(partition.clone(), sent.value),
+        Some(Outcome::Written(_)) if at.is_empty() => {
+            Violation::Lost(partition.clone(), sent.value)
+        }
         Some(Outcome::Written(Some(offset))) if !at.contains(&offset) => {
             Violation::Misplaced(partition.clone(), sent.value)
         }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use millstream_client_core::producer::{Clock, SealJob, SealWorkers};
 use millstream_client_core::Engine;
+use millstream_client_core::producer::{Clock, SealJob, SealWorkers};
 use millstream_types::Timestamp;
 
 /// The time of day when a simulation starts.

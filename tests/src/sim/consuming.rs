@@ -71,12 +71,15 @@ impl Consuming {
 pub fn draw_config(rng: &mut Rng) -> ConsumerConfig {
     let millis = Duration::from_millis;
     // Where an answer could never have the least number of bytes, each would take the longest wait.
-    let (fetch_min_bytes, max_partition_fetch_bytes, fetch_max_bytes) = one_of(rng, &[
-        (1, 100, 52_428_800),
-        (1, 4_000, 500),
-        (1, 1_048_576, 20_000),
-        (1_000, 1_048_576, 52_428_800),
-    ]);
+    let (fetch_min_bytes, max_partition_fetch_bytes, fetch_max_bytes) = one_of(
+        rng,
+        &[
+            (1, 100, 52_428_800),
+            (1, 4_000, 500),
+            (1, 1_048_576, 20_000),
+            (1_000, 1_048_576, 52_428_800),
+        ],
+    );
     ConsumerConfig {
         auto_offset_reset: OffsetReset::Earliest,
         isolation_level: if happens(rng, 500_000) {

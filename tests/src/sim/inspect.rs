@@ -29,11 +29,17 @@ const BATCH_MAX: usize = 64 * 1024 * 1024;
 
 impl World {
     /// Asks a node directly. `None` if it is dead or does not answer at once.
-    fn ask<R: Request>(&mut self, node: BrokerId, version: i16, request: &R) -> Option<R::Response> {
+    fn ask<R: Request>(
+        &mut self,
+        node: BrokerId,
+        version: i16,
+        request: &R,
+    ) -> Option<R::Response> {
         let now = self.now();
         let connection = self.cluster.connect(node);
         let mut frame = BytesMut::new();
-        if let Err(error) = codec::encode_request(version, 1, Some("inspector"), request, &mut frame)
+        if let Err(error) =
+            codec::encode_request(version, 1, Some("inspector"), request, &mut frame)
         {
             panic!("{error}");
         }

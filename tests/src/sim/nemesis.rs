@@ -13,10 +13,7 @@ use super::world::World;
 type Menu = &'static [(ApiKey, &'static [ErrorCode])];
 
 /// What every client asks for.
-pub const COMMON: Menu = &[
-    (ApiKey::Metadata, &[]),
-    (ApiKey::ApiVersions, &[]),
-];
+pub const COMMON: Menu = &[(ApiKey::Metadata, &[]), (ApiKey::ApiVersions, &[])];
 
 /// What a producer asks for.
 pub const PRODUCING: Menu = &[
@@ -55,7 +52,10 @@ pub const READING: Menu = &[
             ErrorCode::UnknownTopicOrPartition,
         ],
     ),
-    (ApiKey::OffsetForLeaderEpoch, &[ErrorCode::NotLeaderOrFollower, ErrorCode::UnknownLeaderEpoch]),
+    (
+        ApiKey::OffsetForLeaderEpoch,
+        &[ErrorCode::NotLeaderOrFollower, ErrorCode::UnknownLeaderEpoch],
+    ),
 ];
 
 /// What a member of a group asks for.
@@ -98,10 +98,7 @@ pub const MEMBERSHIP: Menu = &[
             ErrorCode::RequestTimedOut,
         ],
     ),
-    (
-        ApiKey::OffsetFetch,
-        &[ErrorCode::CoordinatorLoadInProgress, ErrorCode::NotCoordinator],
-    ),
+    (ApiKey::OffsetFetch, &[ErrorCode::CoordinatorLoadInProgress, ErrorCode::NotCoordinator]),
     (ApiKey::LeaveGroup, &[ErrorCode::NotCoordinator]),
 ];
 
@@ -193,15 +190,16 @@ impl Nemesis {
     fn fail_request(&mut self, world: &mut World) {
         let (api, errors) = self.menu[below(&mut self.rng, self.menu.len())];
         let fault = Fault::on(api).nth(1 + self.rng.below(4)).times(1 + self.rng.below(3));
-        let fault = match self.rng.below(8) {
-            0 => fault.delay(Duration::from_millis(self.rng.below(3_000))),
-            1 => fault.drop(),
-            2 => fault.disconnect(),
-            3 => fault.apply_then_disconnect(),
-            4 => fault.apply_then_drop(),
-            _ if errors.is_empty() => fault.disconnect(),
-            _ => fault.error(errors[below(&mut self.rng, errors.len())]),
+        let (kind, fault) = match self.rng.below(8) {
+            0 => ("delays", fault.delay(Duration::from_millis(self.rng.below(3_000)))),
+            1 => ("drops", fault.drop()),
+            2 => ("disconnects", fault.disconnect()),
+            3 => ("disconnects after the deed", fault.apply_then_disconnect()),
+            4 => ("silence after the deed", fault.apply_then_drop()),
+            _ if errors.is_empty() => ("disconnects", fault.disconnect()),
+            _ => ("errors", fault.error(errors[below(&mut self.rng, errors.len())])),
         };
+        world.count_seen(kind, 1);
         world.fault(fault);
     }
 
@@ -222,6 +220,7 @@ impl World {
     /// Kills a node; clients may not hear of it.
     pub fn crash_node(&mut self, node: BrokerId) {
         self.note(format_args!("node {node} crashes"));
+        self.count_seen("node crashes", 1);
         let is_silent = happens(&mut self.rng, self.profile.dies_silently);
         for link in self.links.values_mut().filter(|link| link.node == node) {
             link.to_client.is_silent |= is_silent;
@@ -248,6 +247,7 @@ impl World {
         let now = self.now();
         if self.cluster.move_leader(partition, node, now).is_ok() {
             self.note(format_args!("node {node} leads {partition}"));
+            self.count_seen("leader moves", 1);
         }
         self.drain_cluster();
     }
@@ -261,12 +261,14 @@ impl World {
     /// A node takes nothing until the network heals; what is sent to it piles up.
     pub fn pause(&mut self, node: BrokerId) {
         self.note(format_args!("node {node} pauses"));
+        self.count_seen("node pauses", 1);
         self.paused.insert(node);
     }
 
     /// A client and a node do not reach each other until the network heals.
     pub fn cut(&mut self, client: usize, node: BrokerId) {
         self.note(format_args!("c{client} and node {node} are cut off"));
+        self.count_seen("cuts", 1);
         self.cut.insert((client, node));
     }
 
@@ -294,9 +296,11 @@ impl World {
         }
         let connections: Vec<_> = state.links.keys().copied().collect();
         self.note(format_args!("{client} is killed"));
+        self.count_seen("killed clients", 1);
         let is_silent = happens(&mut self.rng, 500_000);
         for connection in connections {
-            if is_silent && let Some(id) = self.clients[client.0].links.get(&connection)
+            if is_silent
+                && let Some(id) = self.clients[client.0].links.get(&connection)
                 && let Some(link) = self.links.get_mut(id)
             {
                 link.to_node.is_silent = true;

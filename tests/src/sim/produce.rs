@@ -42,6 +42,8 @@ const METADATA_LIMIT: Duration = Duration::from_secs(12);
 pub struct Setup {
     /// What the producers promise.
     pub promise: Promise,
+    /// What they are judged by: their promise, unless the judge is to be tested.
+    pub judged_by: Promise,
     /// A defect to plant.
     pub plant: Plant,
     /// How long producers produce while things go wrong.
@@ -52,6 +54,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             promise: Promise::Idempotent,
+            judged_by: Promise::Idempotent,
             plant: Plant::Nothing,
             chaos: Duration::from_secs(20),
         }
@@ -94,8 +97,7 @@ impl Producing {
         let config = draw_config(&mut rng, promise);
         let timeout = config.delivery_timeout;
         let parts = world.parts();
-        let shared =
-            ProducerShared::new(config, parts.clock.clone(), parts.workers.clone());
+        let shared = ProducerShared::new(config, parts.clock.clone(), parts.workers.clone());
         let shared = shared.unwrap_or_else(|error| panic!("{error}"));
         shared.set_driver_waker(parts.waker());
         let engine_config = world.engine_config(&format!("producer-{number}"));
@@ -179,18 +181,24 @@ impl Producing {
                 Err(DeliveryError::NotWritten(_)) => check::Outcome::NotWritten,
                 Err(_) => check::Outcome::Unknown,
             });
-            assert!(accepted.end.is_none() || accepted.end == end, "{} ended twice", accepted.value);
+            assert!(
+                accepted.end.is_none() || accepted.end == end,
+                "{} ended twice",
+                accepted.value
+            );
             accepted.end = end;
             pending += usize::from(end.is_none());
         }
         let waker = Waker::noop();
         let mut reported = self.reported;
-        self.flushes.retain_mut(|flush| match flush.as_mut().poll(&mut Context::from_waker(waker)) {
-            Poll::Ready(report) => {
-                add(&mut reported, &report);
-                false
+        self.flushes.retain_mut(|flush| {
+            match flush.as_mut().poll(&mut Context::from_waker(waker)) {
+                Poll::Ready(report) => {
+                    add(&mut reported, &report);
+                    false
+                }
+                Poll::Pending => true,
             }
-            Poll::Pending => true,
         });
         self.reported = reported;
         pending
@@ -228,6 +236,14 @@ impl Producing {
         counted
     }
 
+    /// Counts the ends of records for the table of what happened.
+    pub fn count_seen(&self, world: &mut World) {
+        let [written, not_written, unknown] = self.counted();
+        world.count_seen("written records", written);
+        world.count_seen("records not written", not_written);
+        world.count_seen("records of unknown end", unknown);
+    }
+
     /// Every record is counted by one report, and by one only.
     fn check_counts(&self) -> Option<Violation> {
         let counted = self.counted();
@@ -251,13 +267,16 @@ fn draw_config(rng: &mut Rng, promise: Promise) -> ProducerConfig {
         idempotence: is_idempotent,
         linger: millis(one_of(rng, &[0, 5, 50, 500])),
         batch_size: one_of(rng, &[150, 1_000, 16 * 1024]),
-        compression: one_of(rng, &[
-            Compression::None,
-            Compression::Lz4,
-            Compression::Snappy,
-            Compression::Gzip,
-            Compression::Zstd,
-        ]),
+        compression: one_of(
+            rng,
+            &[
+                Compression::None,
+                Compression::Lz4,
+                Compression::Snappy,
+                Compression::Gzip,
+                Compression::Zstd,
+            ],
+        ),
         buffer_memory: one_of(rng, &[64 * 1024, 1024 * 1024]),
         request_timeout,
         delivery_timeout: request_timeout + millis(600 + rng.below(20_000)),
@@ -309,8 +328,10 @@ pub fn run(seed: u64, setup: Setup) -> Outcome {
     let profile = NetProfile::drawn(&mut rng);
     let mut world = World::new(seed, 1 + below(&mut rng, 3) as i32, profile);
     world.plant = setup.plant;
-    let topics: Vec<_> =
-        ["one", "two"][..=below(&mut rng, 2)].iter().map(|name| (*name, 1 + below(&mut rng, 4) as i32)).collect();
+    let topics: Vec<_> = ["one", "two"][..=below(&mut rng, 2)]
+        .iter()
+        .map(|name| (*name, 1 + below(&mut rng, 4) as i32))
+        .collect();
     for (name, partitions) in &topics {
         world.create_topic(name, *partitions);
     }
@@ -328,9 +349,12 @@ pub fn run(seed: u64, setup: Setup) -> Outcome {
     }
     world.run(&mut run, setup.chaos);
     let mut found = finish(&mut world, &mut run);
+    if let Plant::LogLosesTail(partition) = setup.plant {
+        world.drop_last_batch(&all[partition % all.len()]);
+    }
     let logs = all.iter().map(|partition| (partition.clone(), world.read_log(partition))).collect();
     let lanes: Vec<_> = run.producers.iter().flat_map(Producing::lanes).collect();
-    found.extend(check_writes(setup.promise, &lanes, &logs));
+    found.extend(check_writes(setup.judged_by, &lanes, &logs));
     Outcome::of(&world, found)
 }
 
@@ -386,6 +410,7 @@ fn finish(world: &mut World, run: &mut Run) -> Vec<Violation> {
     }
     for producer in &mut run.producers {
         producer.look();
+        producer.count_seen(world);
         found.extend(producer.check_counts());
     }
     found

@@ -87,7 +87,7 @@ impl Reader {
             value: number(record.value).unwrap_or(u64::MAX),
         });
         match plant {
-            Plant::ReaderDropsBatch(at) if batch.next_offset().value() > at && seen.is_empty() => {}
+            Plant::ReaderDropsBatch(at) if holds(&batch, at) => {}
             Plant::ReaderRepeatsBatch => {
                 let records: Vec<_> = records.collect();
                 seen.extend(records.iter().chain(&records));
@@ -118,6 +118,11 @@ impl Reader {
             log.last().is_none_or(|last| seen.is_some_and(|seen| seen.offset >= last.offset))
         })
     }
+}
+
+/// Whether a batch has the record at this offset.
+fn holds(batch: &Batch, offset: i64) -> bool {
+    batch.iter().any(|record| record.offset.value() == offset)
 }
 
 /// A run of readers.
@@ -184,6 +189,7 @@ pub fn run(seed: u64, plant: Plant) -> Outcome {
     }
     world.run(&mut run, CHAOS);
     let found = finish(&mut world, &mut run, &all);
+    run.producer.count_seen(&mut world);
     Outcome::of(&world, found)
 }
 

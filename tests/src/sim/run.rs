@@ -1,12 +1,17 @@
 //! Running a workload over seeds: twice each, with one command to replay a failure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use super::check::Violation;
 use super::world::World;
 
 /// The variable that names the one seed to run.
 const SEED_VARIABLE: &str = "MILLSTREAM_SEED";
+
+/// The variable that names other seeds than the default ones: `100..200`.
+const SEEDS_VARIABLE: &str = "MILLSTREAM_SEEDS";
 
 /// How many events a failure shows.
 const TAIL: usize = 60;
@@ -22,6 +27,8 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// The last events, in words.
     pub tail: String,
+    /// How often what happened.
+    pub seen: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -35,22 +42,31 @@ impl Outcome {
             events: trace.count(),
             violations,
             tail: trace.tail(lines.unwrap_or(TAIL)),
+            seen: trace.seen().clone(),
         }
     }
 }
 
-/// The seeds to run: `count` of them, or the one that the environment names.
+/// The seeds to run: `count` of them, or those that the environment names.
 #[must_use]
-pub fn seeds(count: u64) -> Vec<u64> {
-    let named = std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok());
-    named.map_or_else(|| (0..count).collect(), |seed| vec![seed])
+pub fn seeds(count: u64) -> Range<u64> {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    if let Some(seed) = std::env::var(SEED_VARIABLE).ok().and_then(|seed| number(&seed)) {
+        return seed..seed + 1;
+    }
+    let range = std::env::var(SEEDS_VARIABLE).ok();
+    let range = range.as_deref().and_then(|range| range.split_once(".."));
+    let range = range.and_then(|(from, to)| Some(number(from)?..number(to)?));
+    range.unwrap_or(0..count)
 }
 
 /// Runs a workload twice for each seed.
 ///
 /// # Panics
-/// On the first seed that goes wrong, with how to replay it.
-pub fn check_seeds(name: &str, count: u64, run: impl Fn(u64) -> Outcome) {
+/// On the first seed that goes wrong, with how to replay it; and if something of `wanted` happened
+/// in none of the default seeds, since a test in which nothing goes wrong shows nothing.
+pub fn check_seeds(name: &str, count: u64, wanted: &[&str], run: impl Fn(u64) -> Outcome) {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds(count) {
         let replay = format!("MILLSTREAM_SEED={seed} cargo test -p millstream-tests {name}");
         let watch = SeedOnPanic(&replay);
@@ -71,6 +87,14 @@ pub fn check_seeds(name: &str, count: u64, run: impl Fn(u64) -> Outcome) {
             );
         }
         drop(watch);
+        for (what, times) in first.seen {
+            *seen.entry(what).or_default() += times;
+        }
+    }
+    if seeds(count) == (0..count) {
+        for what in wanted {
+            assert!(seen.contains_key(what), "{name}: no seed had any {what}; there were {seen:?}");
+        }
     }
 }
 
@@ -84,4 +108,13 @@ impl Drop for SeedOnPanic<'_> {
             eprintln!("replay: {}", self.0);
         }
     }
+}
+
+/// Whether one of the first `count` seeds shows what is `wanted`: for defects that are planted.
+pub fn finds(
+    count: u64,
+    run: impl Fn(u64) -> Outcome,
+    wanted: impl Fn(&Violation) -> bool,
+) -> bool {
+    (0..count).any(|seed| run(seed).violations.iter().any(&wanted))
 }

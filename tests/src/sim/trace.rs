@@ -1,6 +1,6 @@
 //! What happened in a simulation: a running hash of every event, and the last of them in words.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ pub struct Trace {
     hash: u64,
     count: u64,
     last: VecDeque<String>,
+    seen: BTreeMap<&'static str, u64>,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { hash: 0xcbf2_9ce4_8422_2325, count: 0, last: VecDeque::new() }
+        Self { hash: 0xcbf2_9ce4_8422_2325, count: 0, last: VecDeque::new(), seen: BTreeMap::new() }
     }
 }
 
@@ -31,6 +32,19 @@ impl Trace {
             self.last.pop_front();
         }
         self.last.push_back(line);
+    }
+
+    /// Counts something that shall happen in some seed or other.
+    pub fn count_seen(&mut self, what: &'static str, times: u64) {
+        if times > 0 {
+            *self.seen.entry(what).or_default() += times;
+        }
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn seen(&self) -> &BTreeMap<&'static str, u64> {
+        &self.seen
     }
 
     /// Mixes bytes that went over the wire into the hash.

@@ -27,6 +27,7 @@ impl World {
         self.clients[client].links.insert(dial.connection, id);
         self.note(format_args!("c{client} dials node {node} as {}", id.0));
         if happens(&mut self.rng, self.profile.hangs) {
+            self.count_seen("unanswered dials", 1);
             return self.note(format_args!("nobody answers on {}", id.0));
         }
         let is_refused = happens(&mut self.rng, self.profile.refuses);
@@ -49,6 +50,7 @@ impl World {
         let at_node = if is_refused { None } else { self.open_at_node(node) };
         let Some(at_node) = at_node else {
             self.note(format_args!("node {node} refuses {}", id.0));
+            self.count_seen("refusals", 1);
             return self.disconnect_client(id, "connection refused");
         };
         self.at_node.insert(at_node, id);
@@ -122,6 +124,7 @@ impl World {
         pipe.free_at = at;
         if falls_silent {
             self.note(format_args!("link {} falls silent {direction:?}", id.0));
+            self.count_seen("silent links", 1);
         }
         if breaks {
             let before = Duration::from_micros(self.rng.below(1 + latency.as_micros() as u64));
@@ -286,6 +289,7 @@ impl World {
         link.inbox.clear();
         link.held.clear();
         self.note(format_args!("link {} breaks", id.0));
+        self.count_seen("broken links", 1);
         let at_node = self.links.get_mut(&id).and_then(|link| link.at_node.take());
         if let Some(at_node) = at_node {
             self.at_node.remove(&at_node);

@@ -27,6 +27,9 @@ const PORT: u16 = 9092;
 /// How many things may happen at one moment before time is said to stand still.
 const AT_ONE_MOMENT_MAX: u32 = 50_000;
 
+/// How often an engine may be polled at one moment before it is said never to rest.
+const ROUNDS_MAX: u32 = 1_000;
+
 /// What a test does in a world, and what it is told of.
 pub trait Script {
     /// A timer that the script set has come.
@@ -138,6 +141,11 @@ impl World {
     pub fn note(&mut self, what: std::fmt::Arguments<'_>) {
         let at = self.clock.elapsed();
         self.trace.note(at, what);
+    }
+
+    /// Counts something that shall happen in some seed or other.
+    pub fn count_seen(&mut self, what: &'static str, times: u64) {
+        self.trace.count_seen(what, times);
     }
 
     /// A generator for one more part of the world.
@@ -260,16 +268,13 @@ impl World {
     fn settle(&mut self, script: &mut impl Script) {
         loop {
             while let Some((client, event)) = self.events.pop_front() {
-                if self.clients[client.0].is_alive {
-                    script.event(self, client, event);
-                }
+                script.event(self, client, event);
             }
             while let Some(timer) = self.take_due_timer() {
                 script.timer(self, timer);
             }
-            let rung = self.clients.iter().position(|client| {
-                client.is_alive && client.bell.is_rung()
-            });
+            let rung =
+                self.clients.iter().position(|client| client.is_alive && client.bell.is_rung());
             match rung {
                 Some(client) => self.pump(client),
                 None if self.events.is_empty() => return,
@@ -296,7 +301,8 @@ impl World {
         let queued = self.queue.first_key_value().map(|((at, _), _)| *at);
         let cluster = self.cluster.next_timeout();
         let timeouts = self.clients.iter().enumerate().filter(|(_, client)| client.is_alive);
-        let timeouts = timeouts.filter_map(|(id, client)| Some((client.engine.poll_timeout()?, id)));
+        let timeouts =
+            timeouts.filter_map(|(id, client)| Some((client.engine.poll_timeout()?, id)));
         let client = timeouts.min();
         let first = [queued, cluster, client.map(|(at, _)| at)].into_iter().flatten().min();
         let Some(first) = first.filter(|first| *first <= until) else {
@@ -365,8 +371,9 @@ impl World {
     /// Polls an engine until it has nothing more to do without waiting.
     pub(super) fn pump(&mut self, id: usize) {
         let now = self.now();
+        let mut did = String::new();
         for round in 0.. {
-            assert!(round < 1_000, "c{id} never rests\n{}", self.trace.tail(40));
+            assert!(round < ROUNDS_MAX, "c{id} never rests; {did}\n{}", self.trace.tail(40));
             let client = &mut self.clients[id];
             if !client.is_alive {
                 return;
@@ -387,13 +394,31 @@ impl World {
             }
             while let Some(event) = self.clients[id].engine.poll_event() {
                 is_busy = true;
+                let is_last = matches!(event, Event::Finished);
                 self.events.push_back((ClientId(id), event));
+                if is_last {
+                    return self.end_client(id);
+                }
+            }
+            if round + 1 == ROUNDS_MAX {
+                let engine = &self.clients[id].engine;
+                did = format!("its sockets or events: {is_busy}; {engine:#?}");
             }
             if !is_busy && !self.clients[id].bell.is_rung() {
                 break;
             }
         }
         self.seal_soon(id);
+    }
+
+    /// A client says that its work is done: its driver ends and its connections close.
+    fn end_client(&mut self, id: usize) {
+        self.note(format_args!("c{id} is finished"));
+        self.clients[id].is_alive = false;
+        let connections: Vec<_> = self.clients[id].links.keys().copied().collect();
+        for connection in connections {
+            self.close_at_client(id, connection);
+        }
     }
 
     /// Has the workers of a client compress what waits, a little later.
