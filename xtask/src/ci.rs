@@ -41,6 +41,7 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// If real Kafka cannot be started, or a test fails. Nothing is skipped.
 pub fn test() -> Result<()> {
+    shell::require("kcat", "-V", "it stands on the other side of a test (Debian: kcat)")?;
     step("build", || {
         shell::run(&mut cargo(&["build", "--workspace", "--examples", "--bins", "--quiet"]))
     })?;
