@@ -11,7 +11,8 @@ use super::budget::Budget;
 use super::command::{OffsetSpec, OffsetToCommit};
 use super::config::{ConsumerConfig, IsolationLevel, OffsetReset};
 use super::delivery::Batch;
-use super::error::{CommitError, ConsumerError};
+use super::error::{CommitError, ConsumerError, FetchError};
+use super::notice::Next;
 use super::partition::{Phase, Position, Reset, ResetCause, Stamp};
 use super::table::{Mode, RevocationProgress, Table};
 
@@ -101,10 +102,16 @@ impl ConsumerShared {
             }
             table.mode = Mode::Assigned;
             table.mode_version += 1;
-            table.adopt(partitions.into_iter().map(|(tp, offset)| match offset {
+            let added = table.adopt(partitions.into_iter().map(|(tp, offset)| match offset {
                 Some(offset) => (tp, Phase::Fetching, Some(Position::from(offset))),
                 None => (tp, initial, None),
             }));
+            for partition in added {
+                // A seek takes this back, if it comes before the application looks.
+                if table.partitions.get(&partition).is_some_and(|p| p.phase == Phase::Halted) {
+                    table.notify(Next::Failed(FetchError::NoOffset { partition }));
+                }
+            }
             Ok(())
         })
     }

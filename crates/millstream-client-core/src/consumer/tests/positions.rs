@@ -133,6 +133,17 @@ fn without_a_policy_a_missing_offset_is_an_error_until_a_seek() {
 }
 
 #[test]
+fn a_reader_without_a_policy_is_told_unless_it_seeks_first() {
+    let mut consumed = assigned(config(OffsetReset::None, false));
+    assert!(consumed.sent().is_empty());
+    assert!(matches!(consumed.error(), FetchError::NoOffset { .. }));
+    let mut consumed = assigned(config(OffsetReset::None, false));
+    consumed.shared.seek(&tp(0), Offset(5)).unwrap();
+    assert!(consumed.next(Wants::Events).is_none());
+    assert_eq!(asked(&consumed.one()), BTreeMap::from([(0, 5)]));
+}
+
+#[test]
 fn a_seek_overtakes_a_look_up() {
     let mut consumed = assigned(config(OffsetReset::Earliest, false));
     let lookup = consumed.one();

@@ -31,7 +31,10 @@ fn cluster(topics: &[(&str, i32)], racks: &[&str], replicas: usize) -> ClusterVi
     view
 }
 
-fn group(members: &[(&str, &[&str], Option<&str>, Option<&str>)]) -> GroupSubscription {
+/// Member id, topics, rack, static name.
+type Row<'a> = (&'a str, &'a [&'a str], Option<&'a str>, Option<&'a str>);
+
+fn group(members: &[Row<'_>]) -> GroupSubscription {
     let members = members.iter().map(|(id, topics, rack, instance)| {
         let subscription = Subscription {
             topics: topics.iter().map(|name| TopicName::from(*name)).collect(),
