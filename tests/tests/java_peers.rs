@@ -76,17 +76,16 @@ fn the_console_producer_writes_for_our_consumer() {
                 "--reader-property",
                 "parse.key=true",
                 "--reader-property",
-                "key.separator=:",
+                "key.separator=|",
                 "--reader-property",
                 "parse.headers=true",
                 "--reader-property",
                 "null.marker=NULL",
             ];
             let command = tool(&cluster, "ConsoleProducer", &arguments);
-            let lines: String = (0..200)
-                .map(|n| format!("codec={codec},n={n}\tkey{n}:{codec} {n}\n"))
-                .collect();
-            async move { finish(command, &format!("{lines}h=\tNULL:NULL\n")).await }
+            let lines: String =
+                (0..200).map(|n| format!("codec:{codec},n:{n}\tkey{n}|{codec} {n}\n")).collect();
+            async move { finish(command, &format!("{lines}NULL\tNULL|NULL\n")).await }
         };
         step("five console producers");
         let [none, gzip, snappy, lz4, zstd] = CODECS.map(|(_, name)| produce(name));
@@ -146,8 +145,7 @@ fn the_console_consumer_reads_what_our_producer_writes() {
             "key.separator=|",
             "null.literal=NULL",
         ];
-        let mut arguments =
-            vec!["--topic", &topic, "--from-beginning", "--max-messages", "500"];
+        let mut arguments = vec!["--topic", &topic, "--from-beginning", "--max-messages", "500"];
         arguments.extend(["--timeout-ms", "30000"]);
         for property in properties {
             arguments.extend(["--formatter-property", property]);
