@@ -1,8 +1,11 @@
 //! Reading: positions, seeks, pauses, large batches, resets, and what goes wrong on the way.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_core::Stream;
 use millstream_broker::{ApiKey, Broker, ErrorCode, Fault};
 use millstream_client::{
     Admin, Batch, CommitError, Compression, Consumer, ConsumerEvent, FetchError, NewTopic,
@@ -137,7 +140,7 @@ async fn seek_pause_and_resume() {
         consumer.seek(&zero, Offset(90)).unwrap();
         let batch = next(&consumer).await;
         assert_eq!((batch.topic_partition(), numbers(&batch)[0]), (&zero, 90));
-        assert_eq!(consumer.paused(), [one.clone()]);
+        assert_eq!(consumer.paused(), std::slice::from_ref(&one));
         consumer.resume([one.clone()]).unwrap();
         let batch = next(&consumer).await;
         assert_eq!((batch.topic_partition(), numbers(&batch)[0]), (&one, 0));
@@ -373,6 +376,72 @@ async fn a_dropped_poll_loses_nothing() {
         consumer.close(LIMIT).await.unwrap();
     })
     .await;
+}
+
+#[tokio::test]
+async fn records_come_one_by_one_and_each_moves_the_position() {
+    on_every_cluster(|bootstrap| async move {
+        let topic = topic(&bootstrap, 1).await;
+        fill(&bootstrap, &topic, 1, 50, Compression::None).await;
+        let tp = TopicPartition::new(&*topic, 0);
+        let consumer = Consumer::reader([&*bootstrap])
+            .auto_offset_reset(OffsetReset::Earliest)
+            .build()
+            .await
+            .unwrap();
+        consumer.assign([tp.clone()]).unwrap();
+        let mut records = consumer.records();
+        let mut expected = 0;
+        while expected < 50 {
+            let next = poll_fn(|cx| Pin::new(&mut records).poll_next(cx));
+            let record = tokio::time::timeout(LIMIT, next).await.unwrap().unwrap().unwrap();
+            assert_eq!(record.offset, Offset(expected));
+            assert_eq!(consumer.position(&tp), Some(Offset(expected + 1)));
+            expected += 1;
+            if expected == 20 {
+                // In the midst of a batch: the rest of it is void.
+                consumer.seek(&tp, Offset(30)).unwrap();
+                expected = 30;
+            }
+        }
+        consumer.close(LIMIT).await.unwrap();
+        let next = poll_fn(|cx| Pin::new(&mut records).poll_next(cx));
+        assert!(next.await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_truncated_log_is_told() {
+    let cluster = Broker::in_process().nodes(3).start().await.unwrap();
+    let bootstrap = cluster.bootstrap();
+    let topic = topic(&bootstrap, 1).await;
+    let tp = TopicPartition::new(&*topic, 0);
+    for number in 0..10 {
+        let producer = Producer::builder([&*bootstrap]).build().await.unwrap();
+        let value = number.to_string();
+        producer.send(&Record::to(&topic).partition(0).value(&value)).await.unwrap();
+    }
+    let consumer = Consumer::reader([&*bootstrap])
+        .auto_offset_reset(OffsetReset::Earliest)
+        .build()
+        .await
+        .unwrap();
+    consumer.assign([tp.clone()]).unwrap();
+    read_all(&consumer, 1, 10).await;
+    cluster.truncate(&tp, Offset(6)).unwrap();
+    let told = async {
+        loop {
+            match consumer.next_event().await.unwrap().unwrap() {
+                ConsumerEvent::Truncated { from, to, .. } => return (from, to),
+                other => assert!(!matches!(other, ConsumerEvent::Records(_)), "{other:?}"),
+            }
+        }
+    };
+    let (from, to) = tokio::time::timeout(LIMIT, told).await.unwrap();
+    assert_eq!((from, to), (Offset(10), Offset(6)));
+    consumer.close(LIMIT).await.unwrap();
+    cluster.stop().await;
 }
 
 #[tokio::test]
