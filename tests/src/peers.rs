@@ -87,6 +87,7 @@ fn introduction(frame: &[u8]) -> Option<Vec<u8>> {
     let response = ApiVersionsResponse::default().with_api_keys(keys.to_vec());
     let mut out = BytesMut::new();
     let version = header.api_version;
-    encode_response::<ApiVersionsRequest>(version, header.correlation_id, &response, &mut out).ok()?;
+    encode_response::<ApiVersionsRequest>(version, header.correlation_id, &response, &mut out)
+        .ok()?;
     Some(out.to_vec())
 }

@@ -54,13 +54,14 @@ pub async fn prefer(bootstrap: &str, partition: &TopicPartition, replicas: &[Bro
     let address = bootstrap.split(',').next().expect("an address");
     let name = m::TopicName(StrBytes::from_string(partition.topic.to_string()));
     let ids = replicas.iter().map(|id| m::BrokerId(id.value())).collect();
-    let order = AlterPartitionReassignmentsRequest::default().with_timeout_ms(10_000).with_topics(
-        vec![ReassignableTopic::default().with_name(name.clone()).with_partitions(vec![
-            ReassignablePartition::default()
-                .with_partition_index(partition.partition.value())
-                .with_replicas(Some(ids)),
-        ])],
-    );
+    let order =
+        AlterPartitionReassignmentsRequest::default().with_timeout_ms(10_000).with_topics(vec![
+            ReassignableTopic::default().with_name(name.clone()).with_partitions(vec![
+                ReassignablePartition::default()
+                    .with_partition_index(partition.partition.value())
+                    .with_replicas(Some(ids)),
+            ]),
+        ]);
     let answer = call(address, 0, &order).await;
     assert_eq!(ErrorCode::from(answer.error_code), ErrorCode::None);
     for topic in answer.responses {

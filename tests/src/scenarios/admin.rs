@@ -1,8 +1,6 @@
 //! Admin calls: each thing has a result of its own.
 
-use millstream_client::{
-    ConfigChange, ConfigResource, ErrorCode, NewTopic, OffsetSpec, Record,
-};
+use millstream_client::{ConfigChange, ConfigResource, ErrorCode, NewTopic, OffsetSpec, Record};
 use millstream_types::{Offset, Timestamp, TopicName, TopicPartition};
 
 use crate::cluster::{TestCluster, unique};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_client::consumer::{
-    Assignment, AssignorError, Batch, BoxFuture, ClusterView, CommitError, Consumer,
-    ConsumerEvent, GroupAssignment, GroupAssignor, GroupSubscription, RebalanceProtocol,
+    Assignment, AssignorError, Batch, BoxFuture, ClusterView, CommitError, Consumer, ConsumerEvent,
+    GroupAssignment, GroupAssignor, GroupSubscription, RebalanceProtocol,
 };
 use millstream_client::{ErrorClass, Record};
 use millstream_types::{LeaderEpoch, Offset, OffsetAndMetadata, TopicPartition};
@@ -43,9 +43,10 @@ impl GroupAssignor for InTurn {
         });
         for (n, partition) in all.enumerate() {
             let wanted = &ids[n % ids.len()];
-            let elsewhere = group.members.iter().any(|(id, member)| {
-                id != wanted && member.owned_partitions.contains(&partition)
-            });
+            let elsewhere = group
+                .members
+                .iter()
+                .any(|(id, member)| id != wanted && member.owned_partitions.contains(&partition));
             if let Some(assignment) = given.get_mut(wanted).filter(|_| !elsewhere) {
                 assignment.partitions.push(partition);
             }
@@ -242,12 +243,14 @@ pub async fn what_is_not_owned_any_more_is_not_committed(cluster: &TestCluster) 
     }
     let mut other = Member::join(cluster, &group, &topic, false).await;
     step("wait until the group is shared");
-    let mut member =
-        Member { consumer: slow, values: Vec::new(), revoked: BTreeSet::new() };
+    let mut member = Member { consumer: slow, values: Vec::new(), revoked: BTreeSet::new() };
     settle(&mut [&mut member, &mut other], &[1, 1]).await;
     let theirs = other.consumer.assignment().remove(0);
     let error = member.consumer.commit(&held[&theirs]).await.unwrap_err();
-    assert!(matches!(&error, CommitError::NotOwned { partition } if *partition == theirs), "{error:?}");
+    assert!(
+        matches!(&error, CommitError::NotOwned { partition } if *partition == theirs),
+        "{error:?}"
+    );
     assert_eq!(error.class(), ErrorClass::Fenced);
 }
 

@@ -86,10 +86,7 @@ impl Flow {
 }
 
 /// Lets records flow through a group member while `disturb` does its worst, then counts.
-async fn under_fire(
-    cluster: &TestCluster,
-    disturb: impl AsyncFnOnce(&TestCluster, &str, &Flow),
-) {
+async fn under_fire(cluster: &TestCluster, disturb: impl AsyncFnOnce(&TestCluster, &str, &Flow)) {
     let topic = cluster.topic("nemesis", PARTITIONS).await;
     let group = unique("nemesis");
     let producer = cluster

@@ -111,7 +111,8 @@ pub async fn a_record_larger_than_a_fetch_is_read(cluster: &TestCluster) {
     let topic = cluster.topic_with("big", 1, &[("max.message.bytes", "8000000")]).await;
     let builder = cluster.producer().max_request_size(6_000_000);
     let producer = builder.build().await.expect("a producer");
-    let value: Vec<u8> = (0_u32..1_250_000).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let value: Vec<u8> =
+        (0_u32..1_250_000).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     step("produce 5 MB in one record");
     producer.send(&Record::to(&topic).value(&value)).await.expect("it is written");
     producer.send(&Record::to(&topic).value("small")).await.expect("it is written");
