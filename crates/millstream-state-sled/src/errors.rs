@@ -28,9 +28,10 @@ fn store_error(store: &Arc<str>, error: &sled::Error) -> StoreError {
     let detail = error.to_string().into();
     match error {
         sled::Error::Io(error) => io_error(store, error),
-        sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
-            StoreError::Corrupt { store, detail }
-        }
+        // A write that failed can leave a tree's name without its pages.
+        sled::Error::Corruption { .. }
+        | sled::Error::ReportableBug(_)
+        | sled::Error::CollectionNotFound(_) => StoreError::Corrupt { store, detail },
         _ => StoreError::Io { store, detail },
     }
 }

@@ -13,6 +13,10 @@ use crate::error::InternalTopicError;
 const VISIBLE_TIMEOUT: Duration = Duration::from_secs(30);
 const VISIBLE_POLL: Duration = Duration::from_millis(50);
 
+/// How often, and how long after another, a source topic is looked for before it is missing.
+const FIND_TRIES: u32 = 10;
+const FIND_PAUSE: Duration = Duration::from_millis(200);
+
 /// A topic that the topology needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InternalTopic {
@@ -65,6 +69,28 @@ impl InternalTopics {
         }
         let topic = missing.swap_remove(0).name;
         Err(InternalTopicError::Invisible { topic, seconds: VISIBLE_TIMEOUT.as_secs() })
+    }
+
+    /// How many partitions these topics have, as soon as all are there; none of a topic that does
+    /// not turn up for a while. A topic that was just created need not show on every broker.
+    pub(crate) async fn find(&self, topics: &[TopicName]) -> BTreeMap<TopicName, i32> {
+        let mut found = BTreeMap::new();
+        for _ in 0..FIND_TRIES {
+            let described = match self.admin.describe_topics(topics.iter().cloned()).await {
+                Ok(described) => described,
+                Err(BatchError::Some(errors)) => errors.succeeded,
+                Err(_) => return found,
+            };
+            found.extend(described.into_iter().filter_map(|(name, topic)| {
+                let count = i32::try_from(topic.partitions.len()).ok()?;
+                (count > 0).then_some((name, count))
+            }));
+            if topics.iter().all(|topic| found.contains_key(topic)) {
+                break;
+            }
+            tokio::time::sleep(FIND_PAUSE).await;
+        }
+        found
     }
 
     async fn missing(

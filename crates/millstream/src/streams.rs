@@ -1,7 +1,7 @@
 //! The front door: building, starting, watching and closing an application.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use millstream_client::Admin;
 use millstream_core::{DeserializationHandler, TaskId, TaskIdle, Topology};
-use millstream_state::{CommittedState, Engine};
+use millstream_state::{CommittedState, Engine, StoreError, StoreErrorClass};
 use millstream_state_sled::{SledEngine, SledOptions};
 use tokio::sync::{oneshot, watch};
 
@@ -140,15 +140,15 @@ impl KafkaStreamsBuilder {
             .connect()
             .await?;
         let cluster_id = admin.cluster_id().await?.ok_or(StartError::NoClusterId)?;
-        let engine = SledEngine::open(state_dir.database(), &SledOptions::default())
-            .map_err(StartError::Store)?;
-        let engine: Arc<dyn Engine> = Arc::new(engine);
+        let counters = Arc::new(Counters::default());
+        let database = state_dir.database();
+        let (engine, report) = open_engine(&database, &counters).map_err(StartError::Store)?;
         let subtopologies = Arc::new(self.topology.subtopologies(&config.application_id));
         let threads = config.threads;
         let app = Arc::new(Application {
-            report: Arc::new(report_of(&*engine)),
+            report: Arc::new(report),
             lifecycle: Lifecycle::new(config.threads),
-            counters: Arc::new(Counters::default()),
+            counters,
             uncaught: self.uncaught,
             stop: watch::Sender::new(false),
             deadline: Mutex::new(None),
@@ -213,6 +213,13 @@ impl KafkaStreams {
     #[must_use]
     pub fn state(&self) -> KafkaStreamsState {
         self.app.lifecycle.state()
+    }
+
+    /// What the ids of the application's clients begin with: `client.id`, by default the
+    /// application's id and that of this instance.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.app.client_id
     }
 
     /// What the application has counted since it started.
@@ -353,22 +360,41 @@ fn finish(app: &Application, threads: Vec<JoinHandle<()>>, within: Duration) -> 
     app.is_durable.load(Ordering::SeqCst)
 }
 
+/// Opens the database. One that is damaged is wiped: all it holds comes back from changelogs.
+fn open_engine(
+    folder: &Path,
+    counters: &Counters,
+) -> Result<(Arc<dyn Engine>, TaskReport), StoreError> {
+    let open = || {
+        let engine = SledEngine::open(folder, &SledOptions::default())?;
+        let report = report_of(&engine)?;
+        Ok::<_, StoreError>((Arc::new(engine) as Arc<dyn Engine>, report))
+    };
+    match open() {
+        Err(error) if error.class() == StoreErrorClass::WipeAndRestore => {
+            tracing::warn!(%error, folder = %folder.display(), "state wiped");
+            counters.add_wiped();
+            SledEngine::destroy(folder)?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
 /// Which tasks have state on disk, and how far it reaches.
-fn report_of(engine: &dyn Engine) -> TaskReport {
+fn report_of(engine: &dyn Engine) -> Result<TaskReport, StoreError> {
     let report = TaskReport::default();
-    let trees = engine.tree_names().unwrap_or_default();
     let mut sums = std::collections::BTreeMap::<TaskId, i64>::new();
-    for name in trees {
+    for name in engine.tree_names()? {
         let Some(task) = name.split('/').next().and_then(|task| task.parse().ok()) else {
             continue;
         };
-        let row = CommittedState::open(engine, &name).and_then(|state| state.offset_row());
-        if let Ok(Some(row)) = row {
+        if let Some(row) = CommittedState::open(engine, &name)?.offset_row()? {
             *sums.entry(task).or_default() += row.next_offset.value();
         }
     }
     for (task, sum) in sums {
         report.set_on_disk(task, sum);
     }
-    report
+    Ok(report)
 }

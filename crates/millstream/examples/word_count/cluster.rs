@@ -1,6 +1,7 @@
 //! The cluster to count on: one inside the process, or the user's.
 
 use std::error::Error;
+use std::time::Duration;
 
 use millstream_broker::{Broker, RunningCluster};
 use millstream_client::admin::CallError;
@@ -10,6 +11,9 @@ use crate::topology::{INPUT, OUTPUT};
 
 /// Partitions of the input and output topics, and so the tasks of each sub-topology.
 const PARTITIONS: i32 = 4;
+
+/// A cluster that does not answer for so long is taken to be absent.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 
 /// A cluster that holds the two topics.
 pub(crate) struct Cluster {
@@ -30,7 +34,8 @@ impl Cluster {
             (Some(cluster), _) => cluster.bootstrap(),
             (None, given) => given.unwrap_or_default().to_owned(),
         };
-        let admin = Admin::connect([bootstrap.as_str()]).await?;
+        let admin =
+            Admin::builder([bootstrap.as_str()]).api_timeout(CONNECT_WITHIN).connect().await?;
         create_topics(&admin).await?;
         Ok(Self { bootstrap, admin, _in_process: in_process })
     }

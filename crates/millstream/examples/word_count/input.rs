@@ -63,7 +63,9 @@ pub(crate) async fn produce(
     }
     let report = producer.flush().await;
     if let Some(failure) = report.failures.first() {
-        return Err(format!("{} lines were not written: {}", failure.records, failure.cause()).into());
+        return Err(
+            format!("{} lines were not written: {}", failure.records, failure.cause()).into()
+        );
     }
     producer.close(std::time::Duration::from_secs(10)).await;
     Ok(lines)

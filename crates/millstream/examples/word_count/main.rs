@@ -22,6 +22,8 @@ mod view;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use args::Args;
 
@@ -30,7 +32,10 @@ use args::Args;
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(
+            // State that is wiped, threads that are replaced: the user is told.
+            EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy(),
+        )
         .init();
     match run::run(&Args::parse()).await {
         Ok(code) => code,

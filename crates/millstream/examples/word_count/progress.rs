@@ -52,7 +52,8 @@ impl<'a> Progress<'a> {
     /// Asks for the committed offsets.
     pub(crate) async fn update(&mut self) -> Result<(), Box<dyn Error>> {
         let committed = self.admin.group_offsets(self.group.as_str()).await?;
-        self.committed = committed.into_iter().map(|(p, committed)| (p, committed.offset)).collect();
+        self.committed =
+            committed.into_iter().map(|(p, committed)| (p, committed.offset)).collect();
         Ok(())
     }
 
@@ -107,7 +108,9 @@ async fn ends(
 ) -> Result<BTreeMap<TopicPartition, Offset>, Box<dyn Error>> {
     let described = match admin.describe_topics([topic.clone()]).await {
         Ok(described) => described,
-        Err(error) if error.failed().all(|(_, error)| is_unknown(error)) => return Ok(BTreeMap::new()),
+        Err(error) if error.failed().all(|(_, error)| is_unknown(error)) => {
+            return Ok(BTreeMap::new());
+        }
         Err(error) => return Err(error.into()),
     };
     let partitions = described.values().flat_map(|topic| topic.partitions.keys());

@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 
 use crate::args::Args;
 use crate::cluster::Cluster;
+use crate::input;
 use crate::progress::Progress;
 use crate::table::Table;
 use crate::topology::{OUTPUT, word_count};
 use crate::view::{ROWS, View};
-use crate::input;
 
 /// How often offsets are committed, and how often progress is looked at.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);

@@ -69,7 +69,8 @@ impl Table {
 
     /// The words with the highest counts, highest first.
     pub(crate) fn top(&self, rows: usize) -> Vec<(&str, i64)> {
-        let mut all: Vec<_> = self.counts.iter().map(|(word, count)| (word.as_str(), *count)).collect();
+        let mut all: Vec<_> =
+            self.counts.iter().map(|(word, count)| (word.as_str(), *count)).collect();
         all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         all.truncate(rows);
         all

@@ -37,7 +37,7 @@ mod tests {
         let driver = TopologyTestDriver::new(&word_count().unwrap());
         let lines = driver.input::<String, String>(INPUT);
         let counts = driver.output::<String, i64>(OUTPUT);
-        lines.pipe(None, "To be, or NOT to be".to_owned());
+        lines.pipe_value("To be, or NOT to be");
         let words = [("to", 1), ("be", 1), ("or", 1), ("not", 1), ("to", 2), ("be", 2)];
         counts.assert_next(words.map(|(word, count)| (word.to_owned(), count)));
     }

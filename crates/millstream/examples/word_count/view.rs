@@ -26,7 +26,9 @@ impl View {
         let all = MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::stdout());
         let bar = all.add(ProgressBar::new(0));
         let style = "{msg:10} [{bar:40}] {pos}/{len} {elapsed}";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         let rows = (0..ROWS)
             .map(|_| {
                 let row = all.add(ProgressBar::new(0));
@@ -39,7 +41,14 @@ impl View {
     }
 
     /// Shows how far one phase is.
-    pub(crate) fn show(&mut self, phase: &str, done: u64, total: u64, rate: f64, top: &[(&str, i64)]) {
+    pub(crate) fn show(
+        &mut self,
+        phase: &str,
+        done: u64,
+        total: u64,
+        rate: f64,
+        top: &[(&str, i64)],
+    ) {
         match self {
             Self::Live { bar, rows, .. } => {
                 bar.set_length(total);
@@ -56,7 +65,10 @@ impl View {
                 *printed = Some(Instant::now());
                 let top: Vec<_> =
                     top.iter().take(3).map(|(word, count)| format!("{word} {count}")).collect();
-                let line = format!("{phase}: {done} of {total} lines, {rate:.0} records/s  {}", top.join(", "));
+                let line = format!(
+                    "{phase}: {done} of {total} lines, {rate:.0} records/s  {}",
+                    top.join(", ")
+                );
                 print(*json, line.trim_end());
             }
         }

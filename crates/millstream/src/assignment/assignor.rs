@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use millstream_client::consumer::BoxFuture;
 use millstream_client::{
-    Assignment, AssignorError, ClusterView, GroupAssignment, GroupAssignor,
-    GroupSubscription, RebalanceProtocol, Subscription,
+    Assignment, AssignorError, ClusterView, GroupAssignment, GroupAssignor, GroupSubscription,
+    RebalanceProtocol, Subscription,
 };
 use millstream_core::{Subtopology, TaskId, partition_counts};
 use millstream_types::{MemberId, PartitionId, TopicName, TopicPartition};
@@ -127,8 +127,15 @@ impl StreamsAssignor {
         if members.values().any(|member| member.info.error_code == SHUTDOWN_CODE) {
             return Ok(all_failed(&members, AssignmentErrorCode::ShutdownRequested));
         }
-        let source_partitions = |topic: &TopicName| partitions_of(cluster, topic);
-        if let Some(missing) = self.missing_source(cluster) {
+        let unseen = self.missing_sources(|topic| partitions_of(cluster, topic));
+        let found = match &unseen[..] {
+            [] => BTreeMap::new(),
+            // The consumer's view may be older than the topic.
+            unseen => self.internal_topics.find(unseen).await,
+        };
+        let source_partitions =
+            |topic: &TopicName| partitions_of(cluster, topic).or_else(|| found.get(topic).copied());
+        if let Some(missing) = self.missing_sources(source_partitions).first() {
             tracing::error!(topic = %missing, "a source topic does not exist");
             return Ok(all_failed(&members, AssignmentErrorCode::IncompleteSourceTopicMetadata));
         }
@@ -140,7 +147,7 @@ impl StreamsAssignor {
             return Ok(all_failed(&members, AssignmentErrorCode::AssignmentError));
         }
         let known = |topic: &TopicName| {
-            counts.topics.get(topic).copied().or_else(|| partitions_of(cluster, topic))
+            counts.topics.get(topic).copied().or_else(|| source_partitions(topic))
         };
         let tasks = tasks(&self.subtopologies, &counts.tasks, known);
         Ok(assign_tasks(&tasks, &members))
@@ -150,12 +157,10 @@ impl StreamsAssignor {
         AssignorError { assignor: self.name().to_owned(), reason: error.to_string() }
     }
 
-    fn missing_source(&self, cluster: &ClusterView) -> Option<TopicName> {
-        self.subtopologies
-            .iter()
-            .flat_map(|subtopology| &subtopology.sources)
-            .find(|source| partitions_of(cluster, &source.name).is_none())
-            .map(|source| source.name.clone())
+    fn missing_sources(&self, partitions: impl Fn(&TopicName) -> Option<i32>) -> Vec<TopicName> {
+        let sources = self.subtopologies.iter().flat_map(|subtopology| &subtopology.sources);
+        let missing = sources.filter(|source| partitions(&source.name).is_none());
+        missing.map(|source| source.name.clone()).collect()
     }
 }
 
@@ -243,10 +248,8 @@ fn tasks(
 fn assign_tasks(tasks: &Tasks, members: &BTreeMap<MemberId, Member>) -> GroupAssignment {
     let (future, usable): (BTreeMap<_, _>, BTreeMap<_, _>) =
         members.iter().partition(|(_, member)| member.info.version > LATEST_VERSION);
-    let candidates = usable
-        .iter()
-        .map(|(id, member)| ((*id).clone(), candidate(tasks, member)))
-        .collect();
+    let candidates =
+        usable.iter().map(|(id, member)| ((*id).clone(), candidate(tasks, member))).collect();
     let owner_of = |partition: &TopicPartition| {
         members.iter().find(|(_, member)| member.owned.contains(partition)).map(|(id, _)| id)
     };
@@ -291,3 +294,7 @@ fn candidate(tasks: &Tasks, member: &Member) -> Candidate {
         state: member.info.task_offset_sums.clone(),
     }
 }
+
+#[cfg(test)]
+#[path = "assignor_tests.rs"]
+mod tests;

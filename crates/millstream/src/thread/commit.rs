@@ -20,14 +20,15 @@ const COMMIT_FAILURES_MAX: u32 = 3;
 const COMMITTED_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl StreamThread {
-    /// Commits every running task.
-    pub(super) async fn commit(&mut self) -> Result<(), StreamsError> {
+    /// Commits every running task; says whether there were offsets to commit.
+    pub(super) async fn commit(&mut self) -> Result<bool, StreamsError> {
         self.last_commit = Instant::now();
         self.tasks.update_inputs(&self.consumer)?;
         self.tasks.flush_caches(&mut self.collector)?;
         self.collector.flush().await?;
         let offsets = self.tasks.offsets_to_commit();
-        if !offsets.is_empty() {
+        let has_offsets = !offsets.is_empty();
+        if has_offsets {
             self.consumer
                 .commit_offsets(offsets.clone())
                 .await
@@ -40,14 +41,16 @@ impl StreamThread {
         let frozen = self.tasks.freeze(|changelog| collector.end_of(changelog))?;
         self.updater.apply(frozen);
         self.last_commit = Instant::now();
-        Ok(())
+        Ok(has_offsets)
     }
 
     /// Commits; if the offsets could not be committed, or may not have been, the tasks' state is
     /// given up and restored, and their records are processed again.
     pub(super) async fn commit_or_revive(&mut self) -> Result<(), StreamsError> {
         match self.commit().await {
-            Ok(()) => self.commit_failures = 0,
+            // A commit of nothing says nothing about the next one.
+            Ok(has_offsets) if has_offsets => self.commit_failures = 0,
+            Ok(_) => {}
             Err(error @ StreamsError::Commit(_)) if self.commit_failures < COMMIT_FAILURES_MAX => {
                 self.commit_failures += 1;
                 tracing::warn!(%error, "the commit failed: tasks start again from the last one");

@@ -111,7 +111,7 @@ impl StreamThread {
     async fn close(mut self, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
         match tokio::time::timeout(left(), self.commit()).await {
-            Ok(Ok(())) => self.tasks.close_all(),
+            Ok(Ok(_)) => self.tasks.close_all(),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the last commit failed");
                 self.tasks.close_all_dirty();

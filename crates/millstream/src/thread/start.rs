@@ -14,7 +14,7 @@ use super::collector::Collector;
 use super::purge::Purge;
 use super::tasks::Tasks;
 use crate::application::Application;
-use crate::assignment::StreamsAssignor;
+use crate::assignment::{AssignmentErrorCode, AssignmentInfo, StreamsAssignor};
 use crate::internal_topics::InternalTopics;
 use crate::lifecycle::ThreadState;
 use crate::uncaught::UncaughtResponse;
@@ -28,32 +28,38 @@ const SHUTDOWN_SPREAD: Duration = Duration::from_secs(30);
 /// Between a thread's death and its replacement, so that a lasting error does not spin.
 const REPLACE_DELAY: Duration = Duration::from_millis(500);
 
+/// How one incarnation of a thread ended.
+enum End {
+    Closed,
+    Died(StreamsError, UncaughtResponse),
+}
+
 /// The whole life of stream thread `index`, from 0: replacements included.
 pub(crate) fn run(app: &Arc<Application>, index: usize, runtime: &Runtime) {
     runtime.block_on(async {
-        while let Some(error) = live_once(app, index).await {
+        while let End::Died(error, response) = live_once(app, index).await {
             if app.is_stopping() {
                 break;
             }
-            match app.uncaught.decide(&error) {
+            match response {
                 UncaughtResponse::ReplaceThread => {
                     tracing::error!(thread = index + 1, %error, "the stream thread is replaced");
-                    app.counters().add_thread_replaced();
                     app.lifecycle().set_failure(error);
+                    app.lifecycle().report(index, ThreadState::Rebalancing);
+                    app.counters().add_thread_replaced();
                     tokio::time::sleep(REPLACE_DELAY).await;
                 }
                 UncaughtResponse::ShutdownClient => {
                     tracing::error!(thread = index + 1, %error, "the application closes");
                     fail(app, error);
-                    break;
                 }
                 UncaughtResponse::ShutdownApplication => {
-                    tracing::error!(thread = index + 1, %error, "all instances are to close");
-                    app.report().request_shutdown();
-                    spread_shutdown(app, index).await;
+                    tracing::error!(thread = index + 1, %error, "all instances close");
                     fail(app, error);
-                    break;
                 }
+            }
+            if app.is_stopping() {
+                break;
             }
         }
     });
@@ -67,27 +73,36 @@ fn fail(app: &Application, error: StreamsError) {
     app.stop(SHUTDOWN_SPREAD);
 }
 
-/// One incarnation of the thread; the error that it died of, if it did.
-async fn live_once(app: &Arc<Application>, index: usize) -> Option<StreamsError> {
+async fn live_once(app: &Arc<Application>, index: usize) -> End {
     let mut thread = match build(app, index).await {
         Ok(thread) => thread,
-        Err(error) => return Some(error),
+        Err(error) => {
+            let response = app.uncaught.decide(&error);
+            if response == UncaughtResponse::ShutdownApplication && !app.is_stopping() {
+                spread_shutdown_anew(app, index).await;
+            }
+            return End::Died(error, response);
+        }
     };
     app.lifecycle().report(index, ThreadState::Rebalancing);
     match thread.live().await {
         Ok(()) => {
             thread.close(app.deadline()).await;
-            None
+            End::Closed
         }
         Err(StreamsError::ShutdownRequested) => {
             tracing::warn!("another instance asked the application to shut down");
             fail(app, StreamsError::ShutdownRequested);
             thread.close(app.deadline()).await;
-            None
+            End::Closed
         }
         Err(error) => {
+            let response = app.uncaught.decide(&error);
+            if response == UncaughtResponse::ShutdownApplication && !app.is_stopping() {
+                thread.spread_shutdown().await;
+            }
             thread.close_dirty().await;
-            Some(error)
+            End::Died(error, response)
         }
     }
 }
@@ -174,23 +189,47 @@ async fn group_consumer(
         .await
 }
 
-/// Joins once more, so that the group's leader hears that all are to close, and waits for its word.
-async fn spread_shutdown(app: &Arc<Application>, index: usize) {
+impl StreamThread {
+    /// Joins once more, so that the group's leader hears that all are to close. The thread stays a
+    /// member until then: nobody else is given what it died of.
+    async fn spread_shutdown(&mut self) {
+        self.tasks.close_all_dirty();
+        self.app.report().request_shutdown();
+        self.consumer.rejoin("the application is to shut down");
+        wait_for_shutdown(&self.consumer).await;
+    }
+}
+
+/// The same for a thread that could not be built: with a consumer for nothing else.
+async fn spread_shutdown_anew(app: &Arc<Application>, index: usize) {
+    app.report().request_shutdown();
     let name = format!("{}-StreamThread-{}-shutdown", app.client_id, index + 1);
     let Ok(io) = IoThread::start(&format!("{name}-io")) else { return };
     let Ok(consumer) = group_consumer(app, index, &name, &io).await else { return };
-    if consumer.subscribe(app.input_topics()).await.is_err() {
-        return;
+    if consumer.subscribe(app.input_topics()).await.is_ok() {
+        wait_for_shutdown(&consumer).await;
     }
+    let _ = consumer.close(Duration::from_secs(1)).await;
+}
+
+/// Waits until the group's leader has told its members to close.
+async fn wait_for_shutdown(consumer: &Consumer) {
     let heard = async {
-        while let Ok(Some(event)) = consumer.next_event().await {
-            if matches!(event, ConsumerEvent::Assigned { .. }) {
-                break;
+        loop {
+            match consumer.next_event().await {
+                Ok(Some(ConsumerEvent::Assigned { user_data, .. })) => {
+                    let info = AssignmentInfo::decode(user_data.as_deref().unwrap_or_default());
+                    if info.is_ok_and(|i| i.error_code == AssignmentErrorCode::ShutdownRequested) {
+                        break;
+                    }
+                }
+                Ok(Some(ConsumerEvent::Revoking(revoking))) => revoking.done(),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
             }
         }
     };
     if tokio::time::timeout(SHUTDOWN_SPREAD, heard).await.is_err() {
         tracing::warn!("the other instances could not be told to close");
     }
-    let _ = consumer.close(Duration::from_secs(1)).await;
 }
