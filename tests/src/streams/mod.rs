@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::{
-    Close, KafkaStreams, KafkaStreamsBuilder, KafkaStreamsState, StreamsBuilder, Topology,
+    Close, KafkaStreams, KafkaStreamsBuilder, KafkaStreamsState, Materialized, StreamsBuilder,
+    Topology,
 };
 use millstream_client::Record;
 use millstream_client::consumer::Consumer;
@@ -17,7 +18,10 @@ use tempfile::TempDir;
 use crate::cluster::{TestCluster, unique};
 use crate::deadline::step;
 
-pub use store::{assert_store_equals_changelog, assert_stores_equal_changelogs, changelog_topics};
+pub use store::{
+    assert_store_agrees_with_changelog, assert_stores_agree_with_changelogs,
+    assert_stores_equal_changelogs, changelog_topics,
+};
 
 /// Partitions of the topics, and so tasks of each sub-topology.
 pub const PARTITIONS: i32 = 4;
@@ -79,16 +83,7 @@ impl<'c> WordCount<'c> {
     #[must_use]
     pub fn topology(&self) -> Topology {
         let visitor = self.visitor.clone();
-        let builder = StreamsBuilder::new();
-        builder
-            .stream::<String, String>(&*self.input)
-            .flat_map_values(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
-            .group_by(|_, word| word.clone())
-            .count_with(millstream::Materialized::stored_as(STORE))
-            .to_stream()
-            .peek(move |word, _| visitor(word.map_or("", String::as_str)))
-            .to(&*self.output);
-        builder.build().unwrap()
+        topology(&self.input, &self.output, move |word| visitor(word))
     }
 
     /// An application of it that commits often, with its state in the common folder.
@@ -214,6 +209,27 @@ impl<'c> WordCount<'c> {
 
 /// The store that counts.
 pub const STORE: &str = "counts-by-word";
+
+/// Lines to words to counts; each word is shown to `visitor` before it goes out.
+///
+/// # Panics
+/// If the program is wrong.
+pub fn topology(
+    input: &str,
+    output: &str,
+    visitor: impl Fn(&str) + Send + Sync + 'static,
+) -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>(input)
+        .flat_map_values(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .group_by(|_, word| word.clone())
+        .count_with(Materialized::stored_as(STORE))
+        .to_stream()
+        .peek(move |word, _| visitor(word.map_or("", String::as_str)))
+        .to(output);
+    builder.build().unwrap()
+}
 
 /// Starts an application and waits until its tasks run.
 ///
