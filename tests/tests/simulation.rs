@@ -8,7 +8,7 @@ use millstream_tests::sim::check::{Promise, Violation};
 use millstream_tests::sim::plant::Plant;
 use millstream_tests::sim::produce::{self, Setup};
 use millstream_tests::sim::run::{Outcome, check_seeds, finds};
-use millstream_tests::sim::{group, read};
+use millstream_tests::sim::{admin, group, read};
 
 /// What must have happened in some seed or other of each test.
 const FAULTS: [&str; 14] = [
@@ -68,6 +68,11 @@ fn check_groups(name: &str, protocol: RebalanceProtocol) {
     ];
     let wanted = [&FAULTS[..], &events].concat();
     check_seeds(name, 12, &wanted, |seed| group::run(seed, protocol, Plant::Nothing));
+}
+
+#[test]
+fn admin_calls_tell_the_truth() {
+    check_seeds("admin_calls_tell_the_truth", 20, &["admin calls", "node crashes"], admin::run);
 }
 
 /// Without idempotence a produce request that arrives twice is written twice.

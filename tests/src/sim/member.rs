@@ -7,6 +7,7 @@ use std::time::Duration;
 use millstream_client_core::backoff::Rng;
 use millstream_client_core::consumer::{
     AssignorSpec, Batch, ConsumerCommand, ConsumerCompletion, GroupConfig, Next, OffsetToCommit,
+    ResetCause,
 };
 use millstream_client_core::group::{
     Assignment, ClusterView, GroupAssignment, GroupSubscription, RebalanceProtocol, assign_range,
@@ -174,8 +175,7 @@ impl Member {
                 self.owned.retain(|one| !partitions.contains(one));
                 history.push((self.number, Step::Lost(partitions)));
             }
-            Next::Reset { cause, .. }
-                if cause == millstream_client_core::consumer::ResetCause::NoPosition => {}
+            Next::Reset { cause: ResetCause::NoPosition, .. } => {}
             Next::CommitFailed(_) => {}
             other => {
                 let text = format!("member {} was told {other:?}", self.number);

@@ -11,6 +11,7 @@
 //! * [`produce`] and its neighbours: workloads, each a function from a seed to what was wrong;
 //! * [`plant`]: deliberate defects, which the judges must find.
 
+pub mod admin;
 pub mod check;
 #[cfg(test)]
 mod check_tests;

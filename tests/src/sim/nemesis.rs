@@ -109,6 +109,8 @@ pub struct Nemesis {
     menu: Vec<(ApiKey, &'static [ErrorCode])>,
     partitions: Vec<TopicPartition>,
     dead: Vec<BrokerId>,
+    /// Whether the network parts and nodes pause.
+    cuts: bool,
     /// The mean time between two blows; `None`: nothing goes wrong.
     pace: Option<Duration>,
 }
@@ -119,13 +121,20 @@ impl Nemesis {
     pub fn new(mut rng: Rng, menus: &[Menu], partitions: Vec<TopicPartition>) -> Self {
         let menu = COMMON.iter().chain(menus.iter().copied().flatten()).copied().collect();
         let pace = one_of(&mut rng, &[None, Some(5_000), Some(1_000), Some(300)]);
-        Self { rng, menu, partitions, dead: Vec::new(), pace: pace.map(Duration::from_millis) }
+        Self {
+            rng,
+            menu,
+            partitions,
+            dead: Vec::new(),
+            cuts: true,
+            pace: pace.map(Duration::from_millis),
+        }
     }
 
-    /// One whose blows come at least this often.
+    /// One that holds nothing up.
     #[must_use]
-    pub fn at_least_every(mut self, pace: Duration) -> Self {
-        self.pace = Some(self.pace.map_or(pace, |drawn| drawn.min(pace)));
+    pub const fn without_cuts(mut self) -> Self {
+        self.cuts = false;
         self
     }
 
@@ -141,7 +150,7 @@ impl Nemesis {
             0 => self.crash(world),
             1 | 2 => self.restart(world),
             3 => self.move_leader(world),
-            4 => self.part(world),
+            4 if self.cuts => self.part(world),
             5 => world.heal_network(),
             _ => self.fail_request(world),
         }
