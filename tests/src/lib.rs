@@ -3,13 +3,6 @@
 //! A scenario is written once, as an async function over a [`cluster::TestCluster`], and expanded
 //! into tests against the in-process broker and against real Kafka.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "all of it is test code"
-)]
-
 pub mod cluster;
 pub mod deadline;
 pub mod peers;

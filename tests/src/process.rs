@@ -3,9 +3,10 @@
 use std::env;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a process may take that is to end by itself.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -39,36 +40,30 @@ pub fn finish(mut command: Command, input: &str) -> Output {
     let input = input.to_owned();
     // A command that ends early does not read its input: its exit code tells better.
     let feed = thread::spawn(move || stdin.write_all(input.as_bytes()).unwrap_or_default());
-    let stdout = read(child.stdout.take());
-    let stderr = read(child.stderr.take());
-    let status = wait(&mut child, PATIENCE);
+    let (done, ended) = mpsc::channel();
+    let stdout = read(child.stdout.take(), done.clone());
+    let stderr = read(child.stderr.take(), done);
+    // A process that ends closes its output.
+    let in_time = (0..2).all(|_| ended.recv_timeout(PATIENCE).is_ok());
+    if !in_time {
+        child.kill().expect("it dies");
+    }
+    let status = child.wait().expect("its state");
     let (stdout, stderr) = (stdout.join().expect("bytes"), stderr.join().expect("bytes"));
     feed.join().expect("fed");
-    let Some(status) = status else {
-        let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        panic!("{command:?} did not end within {PATIENCE:?}: {out}{err}");
-    };
+    let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(in_time, "{command:?} did not end within {PATIENCE:?}: {out}{err}");
     Output { status, stdout, stderr }
 }
 
-/// Waits until a process ends; kills it if it does not in time.
-fn wait(child: &mut Child, patience: Duration) -> Option<std::process::ExitStatus> {
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        if let Some(status) = child.try_wait().expect("its state") {
-            return Some(status);
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().expect("it dies");
-    child.wait().expect("its state");
-    None
-}
-
-fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+fn read(
+    pipe: Option<impl Read + Send + 'static>,
+    done: mpsc::Sender<()>,
+) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         pipe.expect("a pipe").read_to_end(&mut bytes).expect("output");
+        done.send(()).unwrap_or_default();
         bytes
     })
 }

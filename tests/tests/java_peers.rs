@@ -29,10 +29,7 @@ const CODECS: [(Compression, &str); 5] = [
 ];
 
 /// Runs a story on both clusters.
-fn on_both<F: Future<Output = ()>>(name: &'static str, story: fn(TestCluster) -> F)
-where
-    F: 'static,
-{
+fn on_both<F: Future<Output = ()> + 'static>(name: &'static str, story: fn(TestCluster) -> F) {
     run(name, DEADLINE, move || async move {
         story(TestCluster::in_process().await).await;
         step("the same on real Kafka");
