@@ -1,5 +1,6 @@
 //! The consumer's one budget of bytes: what is buffered, and what the application has not dropped yet.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -66,7 +67,6 @@ impl Budget {
 }
 
 /// Bytes that are charged to the budget for as long as this lives.
-#[derive(Debug)]
 pub(super) struct Share {
     budget: Arc<Budget>,
     bytes: usize,
@@ -76,5 +76,11 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.budget.held.fetch_sub(self.bytes, Ordering::AcqRel);
         self.budget.room_made();
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes)
     }
 }

@@ -1,5 +1,6 @@
 //! What a consumer tells its application between records.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -93,7 +94,6 @@ impl ConsumerEvent {
 /// The group waits until [`done`](Self::done) is called or the consumer is asked for the next event
 /// or record; dropping this says nothing. Past the [`deadline`](Self::deadline) the partitions are
 /// lost instead.
-#[derive(Debug)]
 #[must_use = "the group waits for `done`, or for the next call of `next_event`"]
 pub struct Revoking {
     revocation: Revocation,
@@ -116,5 +116,11 @@ impl Revoking {
     /// The application has finished with the partitions.
     pub fn done(self) {
         self.shared.revoked(self.revocation.round);
+    }
+}
+
+impl fmt::Debug for Revoking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.revocation.fmt(f)
     }
 }
