@@ -218,7 +218,10 @@ impl Lookups {
         }
         call.in_flight = sent.len();
         if sent.is_empty() {
-            "no leader is known".clone_into(&mut call.last_error);
+            call.last_error = match cx.metadata.last_error() {
+                Some(error) => format!("no leader is known; the last error of metadata: {error}"),
+                None => "no leader is known".to_owned(),
+            };
             call.failures += 1;
             call.not_before = Some(cx.now + self.backoff.after(call.failures, &mut self.rng));
             self.timeout = earliest(self.timeout, call.not_before);
