@@ -65,9 +65,7 @@ impl StreamThread {
     async fn revive(&mut self) -> Result<(), StreamsError> {
         let ids = self.tasks.ids();
         let partitions: Vec<_> = ids.iter().map(|id| (*id, self.tasks.partitions(*id))).collect();
-        for id in ids {
-            self.updater.cancel(id);
-        }
+        self.updater.cancel(ids);
         self.tasks.close_all_dirty();
         let consumer = |error| StreamsError::Consumer(Arc::new(error));
         let owned = self.consumer.assignment();

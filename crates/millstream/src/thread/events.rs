@@ -60,7 +60,7 @@ impl StreamThread {
         &mut self,
         event: Result<Option<ConsumerEvent>, FetchError>,
     ) -> Result<(), StreamsError> {
-        let event = event.map_err(|error| StreamsError::Fetch(Arc::new(error)))?;
+        let event = event.map_err(|error| self.fetch_error(error))?;
         match event {
             Some(ConsumerEvent::Records(batch)) => self.add_batch(batch),
             Some(ConsumerEvent::Assigned { all, user_data, .. }) => {
@@ -69,7 +69,7 @@ impl StreamThread {
             Some(ConsumerEvent::Revoking(revoking)) => self.revoke(revoking).await,
             Some(ConsumerEvent::Lost(partitions)) => {
                 tracing::warn!(?partitions, "partitions lost: their tasks start again elsewhere");
-                self.tasks.close_dirty_with(&partitions);
+                self.updater.cancel(self.tasks.close_dirty_with(&partitions));
                 self.report_state();
                 Ok(())
             }
@@ -79,6 +79,16 @@ impl StreamThread {
             }
             // Closed from elsewhere: the loop ends with the application.
             None => Ok(()),
+        }
+    }
+
+    /// A source topic that is not there has an error of its own, whoever finds it out.
+    fn fetch_error(&self, error: FetchError) -> StreamsError {
+        match error {
+            FetchError::UnknownTopic { topic } if self.app.source_topics().contains(&topic) => {
+                StreamsError::MissingSourceTopic { topics: vec![topic] }
+            }
+            error => StreamsError::Fetch(Arc::new(error)),
         }
     }
 
@@ -124,7 +134,7 @@ impl StreamThread {
         }
         if self.tasks.has_others_than(&wanted) {
             self.commit_or_revive().await?;
-            self.tasks.close_others_than(&wanted);
+            self.updater.cancel(self.tasks.close_others_than(&wanted));
         }
         for (task, inputs) in wanted {
             if !self.tasks.contains(task) {
@@ -145,7 +155,7 @@ impl StreamThread {
         if self.tasks.run_any_of(&partitions) {
             self.commit_or_revive().await?;
         }
-        self.tasks.close_with(&partitions);
+        self.updater.cancel(self.tasks.close_with(&partitions));
         self.report_tasks();
         revoking.done();
         self.set_state(ThreadState::Rebalancing);

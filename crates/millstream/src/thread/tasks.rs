@@ -237,9 +237,9 @@ impl Tasks {
         self.entries.keys().any(|id| !wanted.contains_key(id))
     }
 
-    /// Closes, after a commit, what is not `wanted` any more.
-    pub(super) fn close_others_than(&mut self, wanted: &Inputs) {
-        self.close_if(close_clean, |id, _| !wanted.contains_key(&id));
+    /// Closes, after a commit, what is not `wanted` any more; gives what was closed.
+    pub(super) fn close_others_than(&mut self, wanted: &Inputs) -> Vec<TaskId> {
+        self.close_if(close_clean, |id, _| !wanted.contains_key(&id))
     }
 
     /// Whether any task of these partitions runs.
@@ -247,14 +247,15 @@ impl Tasks {
         self.running().any(|(_, entry)| reads_any(entry, partitions))
     }
 
-    /// Closes, after a commit, the tasks of these partitions.
-    pub(super) fn close_with(&mut self, partitions: &[TopicPartition]) {
-        self.close_if(close_clean, |_, entry| reads_any(entry, partitions));
+    /// Closes, after a commit, the tasks of these partitions; gives what was closed.
+    pub(super) fn close_with(&mut self, partitions: &[TopicPartition]) -> Vec<TaskId> {
+        self.close_if(close_clean, |_, entry| reads_any(entry, partitions))
     }
 
-    /// Closes the tasks of these partitions and forgets what they did since the last commit.
-    pub(super) fn close_dirty_with(&mut self, partitions: &[TopicPartition]) {
-        self.close_if(Task::close_dirty, |_, entry| reads_any(entry, partitions));
+    /// Closes the tasks of these partitions and forgets what they did since the last commit; gives
+    /// what was closed.
+    pub(super) fn close_dirty_with(&mut self, partitions: &[TopicPartition]) -> Vec<TaskId> {
+        self.close_if(Task::close_dirty, |_, entry| reads_any(entry, partitions))
     }
 
     /// Closes all tasks after a commit.
@@ -267,11 +268,15 @@ impl Tasks {
         self.close_if(Task::close_dirty, |_, _| true);
     }
 
-    fn close_if(&mut self, close: fn(&mut Task), wanted: impl Fn(TaskId, &Entry) -> bool) {
+    fn close_if(
+        &mut self,
+        close: fn(&mut Task),
+        wanted: impl Fn(TaskId, &Entry) -> bool,
+    ) -> Vec<TaskId> {
         let closing: Vec<_> =
             self.entries.iter().filter(|(id, e)| wanted(**id, e)).map(|(id, _)| *id).collect();
-        for id in closing {
-            let Some(mut entry) = self.entries.remove(&id) else { continue };
+        for id in &closing {
+            let Some(mut entry) = self.entries.remove(id) else { continue };
             close(&mut entry.task);
             // Whoever opens the stores next, in this process or another, finds all that is
             // committed in the engine.
@@ -285,6 +290,7 @@ impl Tasks {
         self.by_partition.retain(|_, id| entries.contains_key(id));
         let by_partition = &self.by_partition;
         self.full.retain(|partition| by_partition.contains_key(partition));
+        closing
     }
 
     fn running(&self) -> impl Iterator<Item = (&TaskId, &Entry)> {

@@ -59,8 +59,13 @@ pub(crate) enum UpdaterEvent {
 }
 
 enum Command {
-    Restore { task: TaskId, incarnation: Incarnation, stores: Vec<StoreToRestore> },
-    Cancel(TaskId),
+    Restore {
+        task: TaskId,
+        incarnation: Incarnation,
+        stores: Vec<StoreToRestore>,
+    },
+    /// The sender is dropped once nothing of the task is touched any more.
+    Cancel(Vec<TaskId>, Sender<()>),
     Apply(Vec<Arc<CommittedState>>),
 }
 
@@ -103,9 +108,16 @@ impl Updater {
         self.send(Command::Restore { task, incarnation, stores });
     }
 
-    /// Gives up restoring `task`.
-    pub(crate) fn cancel(&self, task: TaskId) {
-        self.send(Command::Cancel(task));
+    /// Gives up restoring these tasks. When this returns their stores are touched no more, so
+    /// that another thread may open them.
+    pub(crate) fn cancel(&self, tasks: Vec<TaskId>) {
+        if tasks.is_empty() {
+            return;
+        }
+        let (done, cancelled) = channel();
+        self.send(Command::Cancel(tasks, done));
+        // Nothing is ever sent: this ends when the other end is gone.
+        let _ = cancelled.recv();
     }
 
     /// Writes the frozen overlays of these stores to the engine, soon.
@@ -197,9 +209,12 @@ impl Worker {
             Command::Restore { task, incarnation, stores } => {
                 self.start_restore(task, incarnation, stores);
             }
-            Command::Cancel(task) => {
-                self.restoring.remove(&task);
-                self.assign_reader();
+            Command::Cancel(tasks, _done) => {
+                let before = self.restoring.len();
+                self.restoring.retain(|task, _| !tasks.contains(task));
+                if self.restoring.len() != before {
+                    self.assign_reader();
+                }
             }
             Command::Apply(stores) => {
                 for store in stores {
