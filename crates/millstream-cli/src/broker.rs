@@ -27,12 +27,10 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let stop = Arc::new(Notify::new());
     let handler = stop.clone();
     ctrlc::set_handler(move || handler.notify_one())?;
-    let cluster = Broker::in_process()
-        .nodes(args.nodes.into())
-        .listen(args.listen)
-        .start()
-        .await
-        .map_err(|error| Failure::during(format!("cannot listen on {}", args.listen), &error))?;
+    let cluster =
+        Broker::in_process().nodes(args.nodes.into()).listen(args.listen).start().await.map_err(
+            |error| Failure::during(format!("cannot listen on {}", args.listen), &error),
+        )?;
     println!("{}", cluster.bootstrap());
     stop.notified().await;
     cluster.stop().await;

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use millstream_client::{
-    Admin, Batch, Consumer, ConsumerEvent, OffsetReset, OffsetSpec,
-};
+use millstream_client::{Admin, Batch, Consumer, ConsumerEvent, OffsetReset, OffsetSpec};
 use millstream_types::{Offset, OffsetAndMetadata, TopicName, TopicPartition};
 use tokio::sync::Notify;
 
@@ -20,7 +18,9 @@ use crate::format::Format;
 
 /// Prints the records of topics.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: millstream consume orders -b localhost:9092 --until-end --format '%k\\t%v\\n'")]
+#[command(
+    after_help = "Example: millstream consume orders -b localhost:9092 --until-end --format '%k\\t%v\\n'"
+)]
 pub(crate) struct Args {
     /// The topics.
     #[arg(required = true)]
@@ -227,5 +227,6 @@ fn progress() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{spinner} {pos} records {per_sec}");
-    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

@@ -73,11 +73,12 @@ impl Format {
         record: &RecordView<'_>,
     ) -> io::Result<()> {
         match self {
-            Self::Line(pieces) => {
-                pieces.iter().try_for_each(|piece| write_piece(out, piece, topic, partition, record))
-            }
+            Self::Line(pieces) => pieces
+                .iter()
+                .try_for_each(|piece| write_piece(out, piece, topic, partition, record)),
             Self::Json => {
-                let text = |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
+                let text =
+                    |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
                 let headers: Vec<_> = record
                     .headers()
                     .map(|h| json!({"key": String::from_utf8_lossy(h.key), "value": text(h.value)}))
@@ -137,7 +138,8 @@ fn field(c: Option<char>) -> Result<Option<Piece>, Failure> {
         Some('h') => Piece::Headers,
         Some('%') => return Ok(None),
         Some(other) => {
-            let text = format!("`%{other}` is no field: use %k %v %t %p %o %T %h, or %% for itself");
+            let text =
+                format!("`%{other}` is no field: use %k %v %t %p %o %T %h, or %% for itself");
             return Err(Failure::new(text));
         }
         None => return Err(Failure::new("the format ends in `%`: write %% for itself")),
@@ -151,7 +153,9 @@ fn escaped(c: Option<char>) -> Result<u8, Failure> {
         Some('r') => Ok(b'\r'),
         Some('0') => Ok(0),
         Some('\\') => Ok(b'\\'),
-        Some(other) => Err(Failure::new(format!("`\\{other}` is no escape: use \\n \\t \\r \\0 \\\\"))),
+        Some(other) => {
+            Err(Failure::new(format!("`\\{other}` is no escape: use \\n \\t \\r \\0 \\\\")))
+        }
         None => Err(Failure::new("the format ends in a backslash: write \\\\ for itself")),
     }
 }

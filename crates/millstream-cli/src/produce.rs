@@ -20,7 +20,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Produces a record per line of a file or of standard input.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: millstream produce orders -b localhost:9092 --key-separator : < lines.txt")]
+#[command(
+    after_help = "Example: millstream produce orders -b localhost:9092 --key-separator : < lines.txt"
+)]
 pub(crate) struct Args {
     /// The topic.
     topic: String,
@@ -124,8 +126,8 @@ impl Tally {
 }
 
 async fn producer(args: &Args) -> Result<Producer, Failure> {
-    let mut builder = Producer::builder(args.connection.bootstrap()?)
-        .properties(&args.connection.properties()?);
+    let mut builder =
+        Producer::builder(args.connection.bootstrap()?).properties(&args.connection.properties()?);
     if let Some(codec) = args.compression {
         builder = builder.compression(codec);
     }
@@ -148,7 +150,8 @@ fn progress() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{spinner} {pos} records {per_sec}");
-    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
 /// A line without its end, `\n` or `\r\n`.

@@ -86,8 +86,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 async fn connect(connection: &Connection) -> Result<Admin, Failure> {
-    let builder =
-        Admin::builder(connection.bootstrap()?).properties(&connection.properties()?);
+    let builder = Admin::builder(connection.bootstrap()?).properties(&connection.properties()?);
     Ok(builder.connect().await?)
 }
 
@@ -189,7 +188,11 @@ fn print_topic(name: &str, topic: &Value) {
         println!(
             "  {:>9}  {:>6}  {:<12}  {}",
             partition["partition"],
-            if partition["leader"].is_null() { "none".to_owned() } else { partition["leader"].to_string() },
+            if partition["leader"].is_null() {
+                "none".to_owned()
+            } else {
+                partition["leader"].to_string()
+            },
             partition["replicas"].to_string(),
             partition["inSync"],
         );
