@@ -207,7 +207,7 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
         assert!(output.0, "{}", output.1);
         assert!(output.1.contains("typed and alive"), "{}", output.1);
         // With space again, nothing is missing.
-        let app = words.start().await;
+        let app = start(words.builder().threads(1)).await;
         words.wait_for_counts_at_least().await;
         close(app).await;
         assert_stores_agree_with_changelogs(&words, &[words.state()]).await;
