@@ -206,6 +206,7 @@ fn finish(world: &mut World, run: &mut Run, all: &[TopicPartition]) -> Vec<Viola
     let mut found = Vec::new();
     run.is_over = true;
     run.nemesis.heal(world);
+    run.members.iter_mut().for_each(Member::hurry);
     let limit = run.producer.timeout() + Duration::from_secs(1);
     if !world.run_until(run, limit, |_, run| run.producer.look() == 0) {
         found.push(Violation::Late("deliveries after all was healed".to_owned()));

@@ -227,6 +227,11 @@ impl Member {
         }
     }
 
+    /// From now on it takes what comes as it comes.
+    pub const fn hurry(&mut self) {
+        self.dawdles = Duration::from_millis(5);
+    }
+
     /// Commits where it stands, for those whose last commits may have failed.
     pub fn commit_positions(&self) {
         if self.commits == Commits::Auto {
