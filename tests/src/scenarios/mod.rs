@@ -1,7 +1,7 @@
 //! What must hold on every cluster, by subject.
 //!
-//! A scenario gets the cluster and panics where something does not hold. [`for_each_scenario`]
-//! lists those that break nothing; [`for_each_nemesis`] those that need a cluster of their own.
+//! A scenario gets the cluster and panics where something does not hold. `for_each_scenario!`
+//! lists those that break nothing; `for_each_nemesis!` those that need a cluster of their own.
 
 pub mod admin;
 pub mod consume;
@@ -12,8 +12,6 @@ pub mod produce;
 pub mod streams;
 
 /// Hands the list of scenarios that can share a cluster to a macro, by subject.
-///
-/// [`for_each_scenario`]: crate::for_each_scenario
 #[macro_export]
 macro_rules! for_each_scenario {
     ($tests:ident) => {
