@@ -76,11 +76,9 @@ impl StateDir {
             .write(true)
             .open(&lock_path)
             .map_err(io(&lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-            match error {
-                rustix::io::Errno::WOULDBLOCK => StateDirError::InUse(path.clone()),
-                other => io(&lock_path)(other.into()),
-            }
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => StateDirError::InUse(path.clone()),
+            other => io(&lock_path)(other.into()),
         })?;
         let process_id = process_id(&path.join(PROCESS_FILE)).map_err(io(&path))?;
         Ok(Self { path, process_id, _lock: lock })

@@ -23,20 +23,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use args::Args;
 
 #[expect(clippy::print_stderr, reason = "the example talks to its user")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            // State that is wiped, threads that are replaced: the user is told.
-            EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy(),
-        )
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter()).init();
     match run::run(&Args::parse()).await {
         Ok(code) => code,
         Err(error) => {
@@ -44,6 +37,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Without `RUST_LOG` the user is told of state that is wiped and threads that are replaced; what
+/// befalls connections is told by the errors that come of it.
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,millstream_client_core=error"))
 }
 
 /// An error with its causes, on one line.

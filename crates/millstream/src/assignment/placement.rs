@@ -124,7 +124,9 @@ impl<'a> Round<'a> {
             .iter()
             .filter(|(member, candidate)| wanted(candidate) && self.has_room(member))
             .map(|(member, _)| member)
-            .min_by_key(|member| (self.taken.get(member), placement.get(*member).map(BTreeSet::len)))
+            .min_by_key(|member| {
+                (self.taken.get(member), placement.get(*member).map(BTreeSet::len))
+            })
     }
 }
 

@@ -187,11 +187,15 @@ mod tests {
     #[test]
     fn older_versions_are_read() {
         let id = "0102030405060708090a0b0c0d0e0f10";
-        let v3 = format!("00000003 0000000b {id} 00000001 00000000 00000002 00000001 00000001 00000003 00000000");
+        let v3 = format!(
+            "00000003 0000000b {id} 00000001 00000000 00000002 00000001 00000001 00000003 00000000"
+        );
         let info = SubscriptionInfo::decode(&hex::read(&v3)).unwrap();
         let expected = [(task_id(0, 2), -2), (task_id(1, 3), -3)];
         assert_eq!(info.task_offset_sums, BTreeMap::from(expected));
-        let v7 = format!("00000007 0000000b {id} 00000000 00000001 00000001 00000001 00000002 0000000000000009");
+        let v7 = format!(
+            "00000007 0000000b {id} 00000000 00000001 00000001 00000001 00000002 0000000000000009"
+        );
         let info = SubscriptionInfo::decode(&hex::read(&v7)).unwrap();
         assert_eq!(info.task_offset_sums, BTreeMap::from([(task_id(1, 2), 9)]));
         let future = SubscriptionInfo::decode(&hex::read("0000000c 0000000c")).unwrap();

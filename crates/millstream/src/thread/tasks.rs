@@ -340,6 +340,10 @@ fn guarded<T>(
     }
 }
 
+/// A store's failure has one name, whether a task or the updater met it first.
 fn failed(task: TaskId, error: TaskError) -> StreamsError {
-    StreamsError::Task { task, cause: Arc::new(error) }
+    match error {
+        TaskError::Store(cause) => StreamsError::Store { task, cause: Arc::new(cause) },
+        error => StreamsError::Task { task, cause: Arc::new(error) },
+    }
 }
