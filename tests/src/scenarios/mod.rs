@@ -10,6 +10,7 @@ pub mod nemesis;
 
 pub mod produce;
 pub mod streams;
+mod streams_nemesis;
 
 /// Hands the list of scenarios that can share a cluster to a macro, by subject.
 #[macro_export]
@@ -84,6 +85,8 @@ macro_rules! for_each_nemesis {
             leaders_move
             a_node_hangs
             clients_start_before_their_broker
+            an_application_outlives_a_broker
+            an_application_follows_its_leaders
         }
     };
 }

@@ -13,6 +13,10 @@ use crate::cluster::{TestCluster, unique};
 use crate::deadline::{eventually, step};
 use crate::reading::{read_all, texts};
 
+pub use super::streams_nemesis::{
+    an_application_follows_its_leaders, an_application_outlives_a_broker,
+};
+
 /// The partitions that records flow through.
 const PARTITIONS: i32 = 4;
 /// How many records may wait for their acknowledgement.

@@ -115,12 +115,12 @@ async fn compare_named(
     for (partition, stored) in &furthest {
         let logged = logged.remove(partition).unwrap_or_default();
         let keys = stored.rows.keys().chain(logged.keys());
-        let differ = keys.filter(|key| {
+        let mut differ = keys.filter(|key| {
             let found = stored.rows.get(*key);
             let is_newer = || newer.contains(&(*partition, (*key).clone(), found.cloned()));
             found != logged.get(*key) && !is_newer()
         });
-        for key in differ.take(1) {
+        if let Some(key) = differ.next() {
             panic!(
                 "of {} rows in {changelog}-{partition} up to offset {}, {:?} is stored as {:?} and \
                  logged as {:?}",
