@@ -13,9 +13,11 @@ use millstream_client::ErrorCode;
 use millstream_state::StoreError;
 use millstream_tests::cluster::TestCluster;
 use millstream_tests::deadline::{eventually, run, step};
+use millstream_tests::reading::ends;
 use millstream_tests::streams::{
-    WordCount, assert_stores_agree_with_changelogs, close, death, lines, run as start,
+    Counts, WordCount, assert_stores_agree_with_changelogs, close, death, lines, run as start,
 };
+use xtask::kafka::{DEFAULT_VERSION, Distribution};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// What a test on a full disk tells the process that runs the application.
@@ -150,11 +152,51 @@ fn settings_that_cannot_be_are_named() {
         let error = words.builder().property("num.stream.threads", "many").start().await;
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("`num.stream.threads` cannot be `many`"), "{error}");
-        let app = words.builder().property("fetch.min.bytse", "1").start().await;
-        if let Ok(app) = app {
-            close(app).await;
-        }
     });
+}
+
+/// Kafka's console consumer reads the counts with Kafka's own deserializers.
+async fn java_reads(cluster: TestCluster) {
+    let mut words = WordCount::new(&cluster).await;
+    words.say(&lines(40)).await;
+    let app = words.start().await;
+    words.wait_for_counts().await;
+    close(app).await;
+    let records: i64 = ends(&cluster, &words.output).await.values().map(|end| end.value()).sum();
+    let kafka = Distribution::get(DEFAULT_VERSION).unwrap_or_else(|error| panic!("{error:#}"));
+    let mut command = kafka.java("128m");
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+    command.args(["org.apache.kafka.tools.consumer.ConsoleConsumer", "--from-beginning"]);
+    command.args(["--bootstrap-server", &cluster.bootstrap(), "--topic", &words.output]);
+    command.args(["--max-messages", &records.to_string(), "--timeout-ms", "30000"]);
+    command.args(["--formatter-property", "print.key=true"]);
+    for (what, class) in [("key", "StringDeserializer"), ("value", "LongDeserializer")] {
+        let class = format!("{what}.deserializer=org.apache.kafka.common.serialization.{class}");
+        command.args(["--formatter-property", &class]);
+    }
+    step("read with Java");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let entry = |line: &str| {
+        let (word, count) = line.split_once('\t').expect("a word and its count");
+        (word.to_owned(), count.parse().expect("a number"))
+    };
+    let counts: Counts = text.lines().map(entry).collect();
+    assert_eq!(&counts, words.expected());
+}
+
+#[test]
+fn java_reads_the_counts_in_process() {
+    run("java, in process", DEADLINE, || async {
+        java_reads(TestCluster::in_process().await).await
+    });
+}
+
+#[test]
+fn java_reads_the_counts_on_kafka() {
+    run("java, kafka", DEADLINE, || java_reads(TestCluster::kafka()));
 }
 
 /// Runs the application that the environment names, in a process whose files cannot grow.
