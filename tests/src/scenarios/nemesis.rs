@@ -8,6 +8,7 @@ use std::time::Duration;
 use millstream_client::consumer::Consumer;
 use millstream_client::{Admin, Producer, Record};
 use millstream_types::{BrokerId, Offset, PartitionId, TopicPartition};
+use tokio::sync::Notify;
 
 use crate::cluster::{TestCluster, unique};
 use crate::deadline::{eventually, step};
@@ -34,6 +35,7 @@ struct Flow {
     is_ending: Cell<bool>,
     /// Records written, known once the writer has ended.
     total: Cell<Option<u64>>,
+    ended: Notify,
 }
 
 impl Flow {
@@ -65,6 +67,7 @@ impl Flow {
         }
         assert!(producer.flush().await.is_complete());
         self.total.set(Some(total));
+        self.ended.notify_one();
         step(format!("{total} records are written"));
     }
 
@@ -72,7 +75,11 @@ impl Flow {
     async fn read(&self, consumer: &Consumer) {
         let mut next = BTreeMap::<TopicPartition, Offset>::new();
         while self.total.get().is_none_or(|total| self.read.get() < total) {
-            let batch = consumer.poll().await.expect("records").expect("it is open");
+            let batch = tokio::select! {
+                batch = consumer.poll() => batch.expect("records").expect("it is open"),
+                // The last record may have come before it was known to be the last.
+                () = self.ended.notified() => continue,
+            };
             let next = next.entry(batch.topic_partition().clone()).or_insert(Offset::ZERO);
             let before = next.value() / COMMIT_EVERY;
             for record in &batch {
