@@ -222,7 +222,8 @@ fn finish(world: &mut World, run: &mut Run, all: &[TopicPartition]) -> Vec<Viola
     }
     let total: usize = logs.values().map(Vec::len).sum();
     let caught_up = |_: &mut World, run: &mut Run| run.count_processed() >= total;
-    if !world.run_until(run, LIMIT, caught_up) {
+    let progress = |run: &Run| run.history.len();
+    if !world.run_while_advancing(run, LIMIT, progress, caught_up) {
         found.push(Violation::Late("processing after all was healed".to_owned()));
     }
     found.extend(rest(world, run));

@@ -264,6 +264,26 @@ impl World {
         true
     }
 
+    /// As [`run_until`](Self::run_until), where `limit` begins anew with each advance of `progress`:
+    /// for work of unknown length.
+    pub fn run_while_advancing<S: Script>(
+        &mut self,
+        script: &mut S,
+        limit: Duration,
+        mut progress: impl FnMut(&S) -> usize,
+        mut done: impl FnMut(&mut Self, &mut S) -> bool,
+    ) -> bool {
+        loop {
+            let before = progress(script);
+            if self.run_until(script, limit, &mut done) {
+                return true;
+            }
+            if progress(script) == before {
+                return false;
+            }
+        }
+    }
+
     /// Hands out what engines say, and wakes those whose bell was rung, until all is quiet.
     fn settle(&mut self, script: &mut impl Script) {
         loop {
