@@ -32,14 +32,14 @@ const FAULTS: [&str; 14] = [
 fn accepted_records_end_once_and_truly() {
     let ends = ["written records", "records not written", "records of unknown end"];
     let wanted = [&FAULTS[..], &ends].concat();
-    check_seeds("accepted_records_end_once_and_truly", 40, &wanted, |seed| {
+    check_seeds("accepted_records_end_once_and_truly", 30, &wanted, |seed| {
         produce::run(seed, Setup::default())
     });
 }
 
 #[test]
 fn readers_skip_and_repeat_nothing() {
-    check_seeds("readers_skip_and_repeat_nothing", 20, &FAULTS, |seed| {
+    check_seeds("readers_skip_and_repeat_nothing", 16, &FAULTS, |seed| {
         read::run(seed, Plant::Nothing)
     });
 }
@@ -67,7 +67,7 @@ fn check_groups(name: &str, protocol: RebalanceProtocol) {
         "records processed again",
     ];
     let wanted = [&FAULTS[..], &events].concat();
-    check_seeds(name, 12, &wanted, |seed| group::run(seed, protocol, Plant::Nothing));
+    check_seeds(name, 10, &wanted, |seed| group::run(seed, protocol, Plant::Nothing));
 }
 
 #[test]
