@@ -17,6 +17,7 @@ use millstream_tests::deadline::{eventually, run, step};
 use millstream_tests::process;
 use millstream_tests::reading::{ends, read_all};
 use millstream_tests::streams::assert_store_agrees_with_changelog;
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -324,6 +325,47 @@ fn state_of_another_cluster_is_reported_and_wiped() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(errors.contains("state wiped"), "{errors}");
         assert_eq!(json(&String::from_utf8(output.stdout).unwrap()), count(&text));
+    });
+}
+
+#[test]
+fn a_state_directory_in_use_by_another_process_is_an_error() {
+    run("in use", DEADLINE, || async {
+        let story = Story::new(TestCluster::in_process().await);
+        story.create_topics().await;
+        let folder = story.state().join(&story.id);
+        std::fs::create_dir_all(&folder).unwrap();
+        // This process plays the other instance.
+        let lock = std::fs::File::create(folder.join(".lock")).unwrap();
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let error = failure(story.command(&["--no-produce"])).await;
+        assert!(error.contains("is in use by another process"), "{error}");
+        drop(lock);
+        success(story.command(&["--no-produce"])).await;
+    });
+}
+
+#[test]
+fn one_of_two_that_is_killed_leaves_its_work_to_the_other() {
+    run("one of two killed", DEADLINE, || async {
+        let story = Story::new(TestCluster::in_process().await);
+        story.create_topics().await;
+        let text = text(2_000_000);
+        let mut command = story.command(&["--input", &story.text(&text)]);
+        command.stdout(Stdio::null());
+        let mut victim = Running::start(command);
+        eventually("the first counts", || async { story.committed().await > 0 }).await;
+        let mut other = example(&["--no-produce", "--bootstrap", &story.cluster.bootstrap()]);
+        other.args(["--application-id", &story.id, "--state-dir"]);
+        other.arg(story.folder.path().join("other")).stdout(Stdio::null());
+        let mut survivor = Running::start(other);
+        victim.signal(Signal::KILL);
+        assert_eq!(victim.end(STOP_WITHIN).await, None);
+        assert_eq!(survivor.end(RUN_WITHIN).await, Some(0));
+        let counts = story.counts().await;
+        let expected = count(&text);
+        let lost = expected.iter().find(|(word, n)| counts.get(*word).is_none_or(|m| m < n));
+        assert_eq!(lost, None, "every word is counted at least once");
     });
 }
 
