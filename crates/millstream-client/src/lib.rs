@@ -61,3 +61,8 @@ pub use producer::{
     Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Producer,
     ProducerBuilder, Receipt, SendError,
 };
+
+/// The program of the page on configuration compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/configuration.md")]
+struct Configuration;
