@@ -1,10 +1,15 @@
 //! What every verb that talks to Kafka takes: where it is, and any of its properties.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use millstream_client::Properties;
+use millstream_client::{Admin, Properties};
 
 use crate::error::Failure;
+
+/// How long an operator waits for a cluster that does not answer; `default.api.timeout.ms` and
+/// `max.block.ms` change it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Where Kafka is, and how to talk to it.
 #[derive(Debug, clap::Args)]
@@ -33,6 +38,12 @@ impl Connection {
             ));
         };
         Ok(servers.split(',').map(|server| server.trim().to_owned()).collect())
+    }
+
+    /// An admin client that has reached the cluster.
+    pub(crate) async fn admin(&self) -> Result<Admin, Failure> {
+        let builder = Admin::builder(self.bootstrap()?).api_timeout(PATIENCE);
+        Ok(builder.properties(&self.properties()?).connect().await?)
     }
 
     /// The file's properties and the command line's over them.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use millstream_client::{Admin, Batch, Consumer, ConsumerEvent, OffsetReset, OffsetSpec};
+use millstream_client::{Batch, Consumer, ConsumerEvent, OffsetReset, OffsetSpec};
 use millstream_types::{Offset, OffsetAndMetadata, TopicName, TopicPartition};
 use tokio::sync::Notify;
 
@@ -110,10 +110,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Every partition of the topics, and where it ends now.
 async fn ends(args: &Args) -> Result<BTreeMap<TopicPartition, Offset>, Failure> {
-    let admin = Admin::builder(args.connection.bootstrap()?)
-        .properties(&args.connection.properties()?)
-        .connect()
-        .await?;
+    let admin = args.connection.admin().await?;
     let names = args.topics.iter().map(|name| TopicName::from(name.as_str()));
     let topics = admin.describe_topics(names).await?;
     let partitions = topics.iter().flat_map(|(name, topic)| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use millstream_client::{Compression, Delivery, DeliveryError, Producer, Record};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, PATIENCE};
 use crate::error::Failure;
 
 /// Deliveries remembered before the oldest is waited for: they hold their batches in memory.
@@ -126,8 +126,9 @@ impl Tally {
 }
 
 async fn producer(args: &Args) -> Result<Producer, Failure> {
-    let mut builder =
-        Producer::builder(args.connection.bootstrap()?).properties(&args.connection.properties()?);
+    let mut builder = Producer::builder(args.connection.bootstrap()?)
+        .max_block(PATIENCE)
+        .properties(&args.connection.properties()?);
     if let Some(codec) = args.compression {
         builder = builder.compression(codec);
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use millstream_client::admin::ConfigSource;
-use millstream_client::{Admin, ConfigResource, NewTopic};
+use millstream_client::{ConfigResource, NewTopic};
 use millstream_types::TopicName;
 use serde_json::{Value, json};
 
@@ -75,19 +75,14 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
         What::List { connection, internal, json } => list(connection, *internal, *json).await?,
         What::Create { topic, connection, partitions, replication, config } => {
             let new = new_topic(topic, *partitions, *replication, config)?;
-            connect(connection).await?.create_topics([new]).await?;
+            connection.admin().await?.create_topics([new]).await?;
         }
         What::Describe { topics, connection, json } => describe(connection, topics, *json).await?,
         What::Delete { topics, connection } => {
-            connect(connection).await?.delete_topics(names(topics)).await?;
+            connection.admin().await?.delete_topics(names(topics)).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn connect(connection: &Connection) -> Result<Admin, Failure> {
-    let builder = Admin::builder(connection.bootstrap()?).properties(&connection.properties()?);
-    Ok(builder.connect().await?)
 }
 
 fn names(topics: &[String]) -> impl Iterator<Item = TopicName> {
@@ -117,7 +112,7 @@ fn new_topic(
 }
 
 async fn list(connection: &Connection, internal: bool, json: bool) -> Result<(), Failure> {
-    let topics = connect(connection).await?.list_topics().await?;
+    let topics = connection.admin().await?.list_topics().await?;
     let shown: Vec<_> = topics
         .values()
         .filter(|topic| internal || !topic.is_internal)
@@ -134,7 +129,7 @@ async fn list(connection: &Connection, internal: bool, json: bool) -> Result<(),
 }
 
 async fn describe(connection: &Connection, topics: &[String], json: bool) -> Result<(), Failure> {
-    let admin = connect(connection).await?;
+    let admin = connection.admin().await?;
     let described = admin.describe_topics(names(topics)).await?;
     let resources = described.keys().cloned().map(ConfigResource::Topic);
     let mut configs = admin.describe_configs(resources).await?;
@@ -187,7 +182,7 @@ fn print_topic(name: &str, topic: &Value) {
     for partition in partitions {
         println!(
             "  {:>9}  {:>6}  {:<12}  {}",
-            partition["partition"],
+            partition["partition"].to_string(),
             if partition["leader"].is_null() {
                 "none".to_owned()
             } else {

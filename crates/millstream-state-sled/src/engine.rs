@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use millstream_state::{Engine, StoreError, Tree};
 
@@ -13,6 +14,10 @@ use crate::tree::SledTree;
 
 /// The tree that sled makes by itself.
 const SLEDS_OWN: &str = "__sled__default";
+
+/// How long a directory may be in use before that is an error, and how often it is looked at.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// A sled database in a directory of its own.
 ///
@@ -27,7 +32,7 @@ impl SledEngine {
     /// Opens the database in `directory`, or creates it.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process has it open, [`StoreError::Corrupt`] if sled cannot
+    /// [`StoreError::Locked`] if another process has it open and keeps it for 3 s, [`StoreError::Corrupt`] if sled cannot
     /// read it ([`destroy`](Self::destroy) it and restore), [`StoreError::DiskFull`] if less is free
     /// than the options keep, [`StoreError::Io`] for all else.
     pub fn open(directory: impl AsRef<Path>, options: &SledOptions) -> Result<Self, StoreError> {
@@ -41,7 +46,7 @@ impl SledEngine {
             .path(directory)
             .cache_capacity(options.cache_capacity)
             .flush_every_ms(Some(flush_every.max(1)));
-        let db = guarded(&path, || config.open())?;
+        let db = open_unlocked(&path, &config)?;
         tracing::debug!(%path, recovered = db.was_recovered(), "opened the state engine");
         Ok(Self { db, path, space: Arc::new(space) })
     }
@@ -58,6 +63,22 @@ impl SledEngine {
                 Err(io_error(directory.display().to_string().into(), &error))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// Opens the database once its lock is free.
+///
+/// sled's own threads hold the lock for some moments after the last handle is dropped, so an
+/// application that starts again at once would find its own directory in use.
+fn open_unlocked(path: &Arc<str>, config: &sled::Config) -> Result<sled::Db, StoreError> {
+    let begun = Instant::now();
+    loop {
+        match guarded(path, || config.open()) {
+            Err(StoreError::Locked { .. }) if begun.elapsed() < LOCK_PATIENCE => {
+                std::thread::park_timeout(LOCK_POLL);
+            }
+            outcome => return outcome,
         }
     }
 }
