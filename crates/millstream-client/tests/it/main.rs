@@ -1,7 +1,7 @@
 //! The client over TCP: against the in-process broker, and against peers that are no brokers.
 //!
-//! With `MILLSTREAM_KAFKA` set to the bootstrap servers of a real cluster, the tests that need no
-//! faults run against that too.
+//! Tests that need no fault hooks also run on real Kafka, whose bootstrap servers `MILLSTREAM_KAFKA`
+//! names: `cargo xtask test` sets it, and without it they fail.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -14,14 +14,21 @@ pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}-{n}", since.as_micros())
 }
 
-/// Runs a test against an in-process cluster of three nodes and, if there is one, a real cluster.
+/// Runs a test against an in-process cluster of three nodes and against a real cluster.
+///
+/// # Panics
+/// Without a real cluster: half a test must not pass for the whole.
 pub(crate) async fn on_every_cluster<F: Future<Output = ()>>(test: impl Fn(String) -> F) {
     let cluster = Broker::in_process().nodes(3).start().await.unwrap();
     test(cluster.bootstrap()).await;
     cluster.stop().await;
-    if let Ok(kafka) = std::env::var("MILLSTREAM_KAFKA") {
-        test(kafka).await;
-    }
+    let Ok(kafka) = std::env::var("MILLSTREAM_KAFKA") else {
+        panic!(
+            "this test needs real Kafka too: run `cargo xtask test`, or start a cluster with \
+             `cargo xtask kafka up` and set MILLSTREAM_KAFKA to the address that it prints"
+        );
+    };
+    test(kafka).await;
 }
 
 /// Waits for a condition, looking every 5 ms.
