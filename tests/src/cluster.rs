@@ -61,7 +61,7 @@ impl TestCluster {
     /// # Panics
     /// If it cannot be started.
     pub fn own_kafka(name: &str) -> Self {
-        let options = ClusterOptions { version: version(), nodes: NODES };
+        let options = ClusterOptions { version: version(), nodes: NODES, properties: Vec::new() };
         let cluster = Cluster::up(name, &options).unwrap_or_else(|error| panic!("{error:#}"));
         let bootstrap = cluster.bootstrap();
         let admin = admin(&bootstrap);

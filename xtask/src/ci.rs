@@ -58,7 +58,7 @@ pub fn test() -> Result<()> {
 
 /// Runs cargo with a real cluster beside it, which is taken down whatever happens.
 fn with_kafka(version: &str, nodes: usize, arguments: &[&str]) -> Result<()> {
-    let options = ClusterOptions { version: version.to_owned(), nodes };
+    let options = ClusterOptions { version: version.to_owned(), nodes, properties: Vec::new() };
     let cluster = Cluster::up(SUITE, &options)
         .with_context(|| format!("real Kafka {version} could not be started"))?;
     let outcome = shell::run(

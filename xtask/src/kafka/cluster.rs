@@ -26,6 +26,8 @@ pub struct ClusterOptions {
     pub version: String,
     /// How many nodes, each broker and controller.
     pub nodes: usize,
+    /// Settings of every node, over those that a cluster has anyway.
+    pub properties: Vec<(String, String)>,
 }
 
 /// A cluster of real Kafka on this machine.
@@ -37,11 +39,14 @@ pub struct Cluster {
     state: State,
 }
 
+/// What the state file keeps.
 #[derive(Debug, Deserialize, Serialize)]
-struct State {
+pub(super) struct State {
     version: String,
-    cluster_id: String,
-    nodes: Vec<Node>,
+    pub(super) cluster_id: String,
+    #[serde(default)]
+    pub(super) properties: Vec<(String, String)>,
+    pub(super) nodes: Vec<Node>,
 }
 
 impl Cluster {
@@ -54,6 +59,7 @@ impl Cluster {
         if let Ok(running) = Self::open(name) {
             if running.state.version == options.version
                 && running.state.nodes.len() == options.nodes
+                && running.state.properties == options.properties
                 && running.state.nodes.iter().all(Node::is_running)
             {
                 return Ok(running);
@@ -66,8 +72,9 @@ impl Cluster {
         let nodes = allot_nodes(options.nodes)?;
         // Any 16 bytes in URL-safe base64 will do: Kafka only compares it.
         let cluster_id = format!("{:0>22}", format!("ms{}", std::process::id()));
-        format_all(&dist, &folder, &cluster_id, &nodes)?;
-        let state = State { version: options.version.clone(), cluster_id, nodes };
+        let properties = options.properties.clone();
+        let state = State { version: options.version.clone(), cluster_id, properties, nodes };
+        format_all(&dist, &folder, &state)?;
         let mut cluster = Self { folder, state };
         for index in 0..cluster.state.nodes.len() {
             cluster.state.nodes[index].start(&dist, &cluster.folder)?;
@@ -210,16 +217,12 @@ fn allot_nodes(count: usize) -> Result<Vec<Node>> {
         .collect())
 }
 
-fn format_all(
-    dist: &Distribution,
-    folder: &std::path::Path,
-    cluster_id: &str,
-    nodes: &[Node],
-) -> Result<()> {
+fn format_all(dist: &Distribution, folder: &std::path::Path, state: &State) -> Result<()> {
     thread::scope(|scope| {
-        let formats: Vec<_> = nodes
+        let formats: Vec<_> = state
+            .nodes
             .iter()
-            .map(|node| scope.spawn(move || node.format(dist, folder, cluster_id, nodes)))
+            .map(|node| scope.spawn(move || node.format(dist, folder, state)))
             .collect();
         for format in formats {
             match format.join() {

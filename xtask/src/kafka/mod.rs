@@ -31,6 +31,9 @@ pub enum Command {
         /// The cluster's name.
         #[arg(long, default_value = "default")]
         name: String,
+        /// A setting of every node.
+        #[arg(long = "property", value_name = "NAME=VALUE", value_parser = parse_property)]
+        properties: Vec<(String, String)>,
     },
     /// Shows the nodes of a cluster.
     Status {
@@ -75,8 +78,12 @@ pub enum NodeAction {
 /// If Java or Maven is missing, or the cluster does not do as it is told.
 pub fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Up { version, nodes, name } => {
-            let options = ClusterOptions { version: version.clone(), nodes: *nodes };
+        Command::Up { version, nodes, name, properties } => {
+            let options = ClusterOptions {
+                version: version.clone(),
+                nodes: *nodes,
+                properties: properties.clone(),
+            };
             let cluster = Cluster::up(name, &options)?;
             println!("{}", cluster.bootstrap());
         }
@@ -85,4 +92,9 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Node { id, action, name } => Cluster::open(name)?.node(*id, *action)?,
     }
     Ok(())
+}
+
+fn parse_property(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is needed")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::Distribution;
+use super::cluster::State;
 
 /// A node as its cluster's state file keeps it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -26,19 +27,13 @@ pub(super) struct Node {
 
 impl Node {
     /// Writes the configuration and formats the data folder.
-    pub(super) fn format(
-        &self,
-        dist: &Distribution,
-        folder: &Path,
-        cluster_id: &str,
-        all: &[Self],
-    ) -> Result<()> {
+    pub(super) fn format(&self, dist: &Distribution, folder: &Path, cluster: &State) -> Result<()> {
         let folder = self.folder(folder);
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("server.properties"), self.properties(&folder, all))?;
+        fs::write(folder.join("server.properties"), self.properties(&folder, cluster))?;
         let output = dist
             .java("256m")
-            .args(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c"])
+            .args(["kafka.tools.StorageTool", "format", "-t", &cluster.cluster_id, "-c"])
             .arg(folder.join("server.properties"))
             .output()
             .context("cannot start java")?;
@@ -106,7 +101,8 @@ impl Node {
         cluster.join(format!("node-{}", self.id))
     }
 
-    fn properties(&self, folder: &Path, all: &[Self]) -> String {
+    fn properties(&self, folder: &Path, cluster: &State) -> String {
+        let all = &cluster.nodes;
         let voters: Vec<_> = all
             .iter()
             .map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port))
@@ -130,7 +126,11 @@ impl Node {
                 "listener.security.protocol.map",
                 "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
             ),
-            ("log.dirs", folder.join("data").display().to_string()),
+            // Two, so that a replica has somewhere to move to.
+            (
+                "log.dirs",
+                format!("{},{}", folder.join("data").display(), folder.join("more").display()),
+            ),
             ("num.partitions", "1".to_owned()),
             ("default.replication.factor", replicas.to_string()),
             ("min.insync.replicas", in_sync.to_string()),
@@ -145,9 +145,21 @@ impl Node {
             ("share.coordinator.state.topic.num.partitions", "8".to_owned()),
             ("group.initial.rebalance.delay.ms", "0".to_owned()),
             ("auto.create.topics.enable", "false".to_owned()),
+            // The tests wait for transactions to time out.
+            ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500".to_owned()),
+            // Access rules can be kept and shown; the one user there is stands above them.
+            (
+                "authorizer.class.name",
+                "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+            ),
+            ("super.users", "User:ANONYMOUS".to_owned()),
         ];
         let mut text = Vec::new();
         for (name, value) in lines {
+            let _ = writeln!(text, "{name}={value}");
+        }
+        // Of two lines with a name, Java reads the later one.
+        for (name, value) in &cluster.properties {
             let _ = writeln!(text, "{name}={value}");
         }
         String::from_utf8_lossy(&text).into_owned()
