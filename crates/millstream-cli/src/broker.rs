@@ -20,6 +20,10 @@ pub(crate) struct Args {
     /// How many nodes.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     nodes: u16,
+
+    /// Acknowledge records and throw them away, to measure producers alone.
+    #[arg(long)]
+    discard: bool,
 }
 
 /// Runs until Ctrl-C.
@@ -27,10 +31,10 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let stop = Arc::new(Notify::new());
     let handler = stop.clone();
     ctrlc::set_handler(move || handler.notify_one())?;
-    let cluster =
-        Broker::in_process().nodes(args.nodes.into()).listen(args.listen).start().await.map_err(
-            |error| Failure::during(format!("cannot listen on {}", args.listen), &error),
-        )?;
+    let broker = Broker::in_process().nodes(args.nodes.into()).listen(args.listen);
+    let cluster = broker.discard(args.discard).start().await.map_err(|error| {
+        Failure::during(format!("cannot listen on {}", args.listen), &error)
+    })?;
     println!("{}", cluster.bootstrap());
     stop.notified().await;
     cluster.stop().await;

@@ -26,6 +26,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
+mod discard;
 pub(crate) mod fetch;
 mod find_coordinator;
 mod heartbeat;

@@ -43,6 +43,9 @@ impl Api for ProduceRequest {
         if !matches!(self.acks, -1..=1) {
             return Served::Now(self.refuse(call.version, ErrorCode::InvalidRequiredAcks));
         }
+        if state.config.discard {
+            return super::discard::serve(self, state, call);
+        }
         let mut failed = false;
         let mut leaders = Vec::new();
         let mut responses = Vec::with_capacity(self.topic_data.len());

@@ -21,6 +21,8 @@ pub struct ClusterConfig {
     /// The replicas of a topic whose creator names no number (`default.replication.factor`); by
     /// default three, or one per node where there are fewer (Kafka's own default is 1).
     pub default_replication_factor: Option<i16>,
+    /// Whether records are acknowledged and thrown away: a broker for measuring producers.
+    pub discard: bool,
     /// How groups behave.
     pub groups: GroupConfig,
     /// What the cluster refuses to exceed.
@@ -72,6 +74,7 @@ impl Default for ClusterConfig {
             auto_create_topics: true,
             default_partitions: 1,
             default_replication_factor: None,
+            discard: false,
             groups: GroupConfig::default(),
             limits: Limits::default(),
         }

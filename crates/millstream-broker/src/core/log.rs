@@ -116,6 +116,14 @@ impl Log {
         Offset(base)
     }
 
+    /// Counts records without keeping them: the log stays empty and ends further on.
+    pub(crate) fn skip(&mut self, records: i64) -> Offset {
+        let base = self.end;
+        self.end += records.max(1);
+        self.start = self.end;
+        Offset(base)
+    }
+
     /// The batches from the one that holds `offset` on.
     pub(crate) fn batches_from(&self, offset: Offset) -> &[StoredBatch] {
         let first = self.batches.partition_point(|batch| batch.last_offset < offset);

@@ -105,6 +105,13 @@ impl BrokerBuilder {
         self
     }
 
+    /// Whether records are acknowledged and thrown away: a broker for measuring producers. Offsets
+    /// advance, consumers find nothing, checksums and sequence numbers are not looked at.
+    pub const fn discard(mut self, discard: bool) -> Self {
+        self.config.discard = discard;
+        self
+    }
+
     /// Changes any other setting.
     pub fn configure(mut self, change: impl FnOnce(&mut ClusterConfig)) -> Self {
         change(&mut self.config);

@@ -4,6 +4,7 @@
 
 mod admin;
 mod bench;
+mod discard;
 mod faults;
 mod fetch;
 mod groups;
