@@ -20,7 +20,8 @@ pub(super) fn choose_version(versions: &BrokerVersions, pending: &Pending) -> Re
     let api = pending.body.api_key();
     let supported = supported_versions(api);
     let max = pending.version_max.unwrap_or(supported.max);
-    let wanted = VersionRange::new(supported.min, max.min(supported.max));
+    let min = pending.version_min.unwrap_or(supported.min);
+    let wanted = VersionRange::new(min.max(supported.min), max.min(supported.max));
     versions.choose_within(api, wanted).map_err(|error| error.to_string())
 }
 

@@ -18,7 +18,7 @@ pub struct WrongResponse {
 ///
 /// Produce stands apart: its request is our own struct with an encoder of its own.
 macro_rules! bodies {
-    ($($api:ident($request:ty => $response:ty)),* $(,)?) => {
+    ($($api:ident($request:ty => $response:ty) $($throttle:ident)?),* $(,)?) => {
         /// A typed request. Machines build the message and convert it by `into()`.
         #[derive(Debug)]
         #[non_exhaustive]
@@ -80,7 +80,7 @@ macro_rules! bodies {
             #[must_use]
             pub fn throttle_time_ms(&self) -> i32 {
                 match self {
-                    $(Self::$api(response) => response.throttle_time_ms,)*
+                    $(Self::$api(response) => throttle!(response $($throttle)?),)*
                     Self::Produce(response) => response.throttle_time_ms,
                     Self::None => 0,
                 }
@@ -118,6 +118,20 @@ macro_rules! bodies {
     };
 }
 
+/// The throttle time of an answer; a few APIs' answers have none.
+macro_rules! throttle {
+    ($response:ident) => {
+        $response.throttle_time_ms
+    };
+    ($response:ident unthrottled) => {
+        never_throttled($response)
+    };
+}
+
+const fn never_throttled<R>(_response: &R) -> i32 {
+    0
+}
+
 /// Converts a response from and into the enum of all.
 macro_rules! response {
     ($api:ident, $response:ty) => {
@@ -141,11 +155,38 @@ macro_rules! response {
 }
 
 bodies! {
+    AddRaftVoter(m::AddRaftVoterRequest => m::AddRaftVoterResponse),
+    AlterClientQuotas(m::AlterClientQuotasRequest => m::AlterClientQuotasResponse),
+    AlterPartitionReassignments(m::AlterPartitionReassignmentsRequest => m::AlterPartitionReassignmentsResponse),
+    AlterReplicaLogDirs(m::AlterReplicaLogDirsRequest => m::AlterReplicaLogDirsResponse),
+    AlterShareGroupOffsets(m::AlterShareGroupOffsetsRequest => m::AlterShareGroupOffsetsResponse),
+    AlterUserScramCredentials(m::AlterUserScramCredentialsRequest => m::AlterUserScramCredentialsResponse),
+    ApiVersions(m::ApiVersionsRequest => m::ApiVersionsResponse),
+    ConsumerGroupDescribe(m::ConsumerGroupDescribeRequest => m::ConsumerGroupDescribeResponse),
+    CreateAcls(m::CreateAclsRequest => m::CreateAclsResponse),
+    CreateDelegationToken(m::CreateDelegationTokenRequest => m::CreateDelegationTokenResponse),
     CreatePartitions(m::CreatePartitionsRequest => m::CreatePartitionsResponse),
     CreateTopics(m::CreateTopicsRequest => m::CreateTopicsResponse),
+    DeleteAcls(m::DeleteAclsRequest => m::DeleteAclsResponse),
+    DeleteGroups(m::DeleteGroupsRequest => m::DeleteGroupsResponse),
     DeleteRecords(m::DeleteRecordsRequest => m::DeleteRecordsResponse),
+    DeleteShareGroupOffsets(m::DeleteShareGroupOffsetsRequest => m::DeleteShareGroupOffsetsResponse),
     DeleteTopics(m::DeleteTopicsRequest => m::DeleteTopicsResponse),
+    DescribeAcls(m::DescribeAclsRequest => m::DescribeAclsResponse),
+    DescribeClientQuotas(m::DescribeClientQuotasRequest => m::DescribeClientQuotasResponse),
+    DescribeCluster(m::DescribeClusterRequest => m::DescribeClusterResponse),
     DescribeConfigs(m::DescribeConfigsRequest => m::DescribeConfigsResponse),
+    DescribeDelegationToken(m::DescribeDelegationTokenRequest => m::DescribeDelegationTokenResponse),
+    DescribeGroups(m::DescribeGroupsRequest => m::DescribeGroupsResponse),
+    DescribeLogDirs(m::DescribeLogDirsRequest => m::DescribeLogDirsResponse),
+    DescribeProducers(m::DescribeProducersRequest => m::DescribeProducersResponse),
+    DescribeShareGroupOffsets(m::DescribeShareGroupOffsetsRequest => m::DescribeShareGroupOffsetsResponse),
+    DescribeTopicPartitions(m::DescribeTopicPartitionsRequest => m::DescribeTopicPartitionsResponse),
+    DescribeTransactions(m::DescribeTransactionsRequest => m::DescribeTransactionsResponse),
+    DescribeQuorum(m::DescribeQuorumRequest => m::DescribeQuorumResponse) unthrottled,
+    DescribeUserScramCredentials(m::DescribeUserScramCredentialsRequest => m::DescribeUserScramCredentialsResponse),
+    ElectLeaders(m::ElectLeadersRequest => m::ElectLeadersResponse),
+    ExpireDelegationToken(m::ExpireDelegationTokenRequest => m::ExpireDelegationTokenResponse),
     Fetch(m::FetchRequest => m::FetchResponse),
     FindCoordinator(m::FindCoordinatorRequest => m::FindCoordinatorResponse),
     Heartbeat(m::HeartbeatRequest => m::HeartbeatResponse),
@@ -153,10 +194,23 @@ bodies! {
     InitProducerId(m::InitProducerIdRequest => m::InitProducerIdResponse),
     JoinGroup(m::JoinGroupRequest => m::JoinGroupResponse),
     LeaveGroup(m::LeaveGroupRequest => m::LeaveGroupResponse),
+    ListConfigResources(m::ListConfigResourcesRequest => m::ListConfigResourcesResponse),
+    ListGroups(m::ListGroupsRequest => m::ListGroupsResponse),
     ListOffsets(m::ListOffsetsRequest => m::ListOffsetsResponse),
+    ListPartitionReassignments(m::ListPartitionReassignmentsRequest => m::ListPartitionReassignmentsResponse),
+    ListTransactions(m::ListTransactionsRequest => m::ListTransactionsResponse),
     Metadata(m::MetadataRequest => m::MetadataResponse),
     OffsetCommit(m::OffsetCommitRequest => m::OffsetCommitResponse),
+    OffsetDelete(m::OffsetDeleteRequest => m::OffsetDeleteResponse),
     OffsetFetch(m::OffsetFetchRequest => m::OffsetFetchResponse),
     OffsetForLeaderEpoch(m::OffsetForLeaderEpochRequest => m::OffsetForLeaderEpochResponse),
+    RemoveRaftVoter(m::RemoveRaftVoterRequest => m::RemoveRaftVoterResponse),
+    RenewDelegationToken(m::RenewDelegationTokenRequest => m::RenewDelegationTokenResponse),
+    ShareGroupDescribe(m::ShareGroupDescribeRequest => m::ShareGroupDescribeResponse),
+    StreamsGroupDescribe(m::StreamsGroupDescribeRequest => m::StreamsGroupDescribeResponse),
     SyncGroup(m::SyncGroupRequest => m::SyncGroupResponse),
+    UnregisterBroker(m::UnregisterBrokerRequest => m::UnregisterBrokerResponse),
+    UnregisterController(m::UnregisterControllerRequest => m::UnregisterControllerResponse),
+    UpdateFeatures(m::UpdateFeaturesRequest => m::UpdateFeaturesResponse),
+    WriteTxnMarkers(m::WriteTxnMarkersRequest => m::WriteTxnMarkersResponse) unthrottled,
 }

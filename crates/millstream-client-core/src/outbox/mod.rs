@@ -55,13 +55,14 @@ pub struct Request {
     pub(crate) lane: Lane,
     pub(crate) body: RequestBody,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) version_min: Option<i16>,
     pub(crate) version_max: Option<i16>,
 }
 
 impl Request {
     /// A request of `body` to `destination`, in that broker's `lane`.
     pub fn new(destination: Destination, lane: Lane, body: impl Into<RequestBody>) -> Self {
-        Self { destination, lane, body: body.into(), timeout: None, version_max: None }
+        Self { destination, lane, body: body.into(), timeout: None, version_min: None, version_max: None }
     }
 
     /// Bounds the time from now to the answer, waiting for a connection included. Default: the
@@ -80,6 +81,14 @@ impl Request {
     #[must_use]
     pub const fn version_max(mut self, version: i16) -> Self {
         self.version_max = Some(version);
+        self
+    }
+
+    /// Refuses versions below `version`, for content that older ones would misread (an offset
+    /// asked for by a number that they take for a time).
+    #[must_use]
+    pub const fn version_min(mut self, version: i16) -> Self {
+        self.version_min = Some(version);
         self
     }
 }
@@ -101,6 +110,8 @@ pub struct Pending {
     pub sent: Instant,
     /// When it fails.
     pub deadline: Instant,
+    /// The lowest version that can carry it.
+    pub version_min: Option<i16>,
     /// The highest version that can carry it.
     pub version_max: Option<i16>,
 }
@@ -173,6 +184,7 @@ impl Outbox {
             body: request.body,
             sent: now,
             deadline: now + request.timeout.unwrap_or(self.timeout_default),
+            version_min: request.version_min,
             version_max: request.version_max,
         });
         id
