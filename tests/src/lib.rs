@@ -5,6 +5,8 @@
 
 pub mod cluster;
 pub mod deadline;
+pub mod java;
+pub mod numbered;
 pub mod peers;
 pub mod process;
 pub mod reading;
