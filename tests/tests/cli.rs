@@ -33,6 +33,11 @@ fn success(arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What a run that succeeds prints as JSON.
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&success(&[arguments, &["--json"]].concat(), "")).unwrap()
+}
+
 /// What a run that fails writes to standard error.
 fn failure(arguments: &[&str]) -> String {
     let output = output(arguments, "line\n");
@@ -143,11 +148,44 @@ fn topics_are_managed() {
         assert!(list.iter().any(|name| name == topic));
 
         let text = success(&["topics", "describe", topic, "-b", bootstrap], "");
-        assert!(text.contains("cleanup.policy=compact") && text.contains("partitions 3"), "{text}");
+        assert!(text.contains("cleanup.policy  compact"), "{text}");
         let text = success(&["topics", "describe", topic, "-b", bootstrap, "--json"], "");
         let described: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(described[topic]["partitions"].as_array().map(Vec::len), Some(3));
         assert_eq!(described[topic]["configs"]["cleanup.policy"], "compact");
+
+        success(&["topics", "add-partitions", topic, "--to", "4", "-b", bootstrap], "");
+        success(
+            &[
+                "configs",
+                "alter",
+                &format!("topic/{topic}"),
+                "-b",
+                bootstrap,
+                "--set",
+                "retention.ms=1000",
+                "--delete",
+                "cleanup.policy",
+            ],
+            "",
+        );
+        let settings = json(&["configs", "describe", &format!("topic/{topic}"), "-b", bootstrap]);
+        let own: Vec<_> =
+            settings.as_array().unwrap().iter().filter(|s| s["source"] == "topic").collect();
+        assert_eq!(own.len(), 1, "{own:?}");
+        assert_eq!((&own[0]["name"], &own[0]["value"]), (&"retention.ms".into(), &"1000".into()));
+
+        step("records are deleted");
+        success(&["produce", topic, "-b", bootstrap, "--key-separator", ":"], "a:1\nb:2\nc:3\n");
+        let ends = json(&["topics", "offsets", topic, "-b", bootstrap]);
+        let ends = ends.as_array().unwrap();
+        assert_eq!(ends.len(), 4);
+        assert_eq!(ends.iter().map(|row| row["end"].as_i64().unwrap()).sum::<i64>(), 3);
+        let all: Vec<_> = (0..4).map(|partition| format!("{topic}:{partition}=end")).collect();
+        let all: Vec<_> = all.iter().map(String::as_str).collect();
+        success(&[&["topics", "delete-records", "-b", bootstrap], &all[..]].concat(), "");
+        let rows = json(&["topics", "offsets", topic, "-b", bootstrap]);
+        assert!(rows.as_array().unwrap().iter().all(|row| row["first"] == row["end"]), "{rows}");
 
         success(&["topics", "delete", topic, "-b", bootstrap], "");
         let absent = &*unique("absent");

@@ -1,8 +1,9 @@
 //! The command line.
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::{broker, consume, produce, topics};
+use crate::{broker, cluster, configs, consume, produce, topics};
 
 /// Kafka without librdkafka and without a JVM.
 #[derive(Debug, Parser)]
@@ -19,8 +20,20 @@ pub(crate) enum Verb {
     Produce(produce::Args),
     /// Prints the records of topics.
     Consume(consume::Args),
-    /// Lists, creates, describes and deletes topics.
+    /// Lists, creates, changes, describes and deletes topics.
     Topics(topics::Args),
+    /// Shows and changes settings.
+    Configs(configs::Args),
+    /// Shows the cluster.
+    Cluster(cluster::Args),
     /// Runs a broker for development and tests; what it holds is gone when it ends.
     Broker(broker::Args),
+    /// Prints the completions for a shell.
+    #[command(
+        after_help = "Example: millstream completions bash > ~/.bash_completion.d/millstream"
+    )]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }

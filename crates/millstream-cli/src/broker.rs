@@ -32,9 +32,10 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let handler = stop.clone();
     ctrlc::set_handler(move || handler.notify_one())?;
     let broker = Broker::in_process().nodes(args.nodes.into()).listen(args.listen);
-    let cluster = broker.discard(args.discard).start().await.map_err(|error| {
-        Failure::during(format!("cannot listen on {}", args.listen), &error)
-    })?;
+    let cluster =
+        broker.discard(args.discard).start().await.map_err(|error| {
+            Failure::during(format!("cannot listen on {}", args.listen), &error)
+        })?;
     println!("{}", cluster.bootstrap());
     stop.notified().await;
     cluster.stop().await;

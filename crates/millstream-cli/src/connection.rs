@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use millstream_client::{Admin, Properties};
+use serde_json::Value;
 
 use crate::error::Failure;
+use crate::parse;
+use crate::show;
 
 /// How long an operator waits for a cluster that does not answer; `default.api.timeout.ms` and
 /// `max.block.ms` change it.
@@ -15,15 +18,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Connection {
     /// Brokers to start from.
-    #[arg(long, short = 'b', value_name = "HOST:PORT[,…]", env = "MILLSTREAM_BOOTSTRAP")]
+    #[arg(
+        long,
+        short = 'b',
+        value_name = "HOST:PORT[,…]",
+        env = "MILLSTREAM_BOOTSTRAP",
+        global = true
+    )]
     pub(crate) bootstrap: Option<String>,
 
     /// A file of Kafka's properties, as Java's tools read it.
-    #[arg(short = 'F', value_name = "FILE")]
+    #[arg(short = 'F', value_name = "FILE", global = true)]
     properties_file: Option<PathBuf>,
 
     /// One of Kafka's properties; wins over the file.
-    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = parse_property)]
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = parse::pair, global = true)]
     properties: Vec<(String, String)>,
 }
 
@@ -59,7 +68,25 @@ impl Connection {
     }
 }
 
-fn parse_property(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is needed")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+/// What every verb about the cluster's affairs takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Target {
+    /// An admin client that has reached the cluster.
+    pub(crate) async fn admin(&self) -> Result<Admin, Failure> {
+        self.connection.admin().await
+    }
+
+    /// Prints what was found.
+    pub(crate) fn show(&self, value: &Value) {
+        show::show(value, self.json);
+    }
 }

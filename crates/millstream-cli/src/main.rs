@@ -2,16 +2,21 @@
 
 mod args;
 mod broker;
+mod cluster;
+mod configs;
 mod connection;
 mod consume;
 mod error;
 mod format;
+mod outcome;
+mod parse;
 mod produce;
+mod show;
 mod topics;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Args, Verb};
 
@@ -25,7 +30,14 @@ async fn main() -> ExitCode {
         Verb::Produce(args) => produce::run(&args).await,
         Verb::Consume(args) => consume::run(&args).await,
         Verb::Topics(args) => topics::run(&args).await,
+        Verb::Configs(args) => configs::run(&args).await,
+        Verb::Cluster(args) => cluster::run(&args).await,
         Verb::Broker(args) => broker::run(&args).await,
+        Verb::Completions { shell } => {
+            let mut command = Args::command();
+            clap_complete::generate(shell, &mut command, "millstream", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
     };
     match outcome {
         Ok(code) => code,
