@@ -67,11 +67,15 @@ impl Batch {
         sealed: SealedBuffer,
         serial: u64,
         sequence: Option<Sequence>,
+        is_transactional: bool,
     ) -> Self {
         let SealedBuffer { mut batch, mut charge } = sealed;
         let records = batch.record_count();
         if let Some(Sequence { identity, base, .. }) = sequence {
             batch.set_producer(identity.id, identity.epoch, base);
+        }
+        if is_transactional {
+            batch.set_transactional(true);
         }
         charge.put_back(batch.into_bytes());
         Self {
@@ -125,7 +129,8 @@ impl Batch {
         for record in batch.records().skip(from).take(to - from) {
             builder.append(record.timestamp, record.key, record.value, record.headers())?;
         }
-        let (sealed, _) = builder.seal_compressed(compressor, Vec::new());
+        let (mut sealed, _) = builder.seal_compressed(compressor, Vec::new());
+        sealed.set_transactional(batch.header().attributes.is_transactional());
         let handle = &self.handle;
         let handle = BatchHandle::new(
             handle.topic.clone(),

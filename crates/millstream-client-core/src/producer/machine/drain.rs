@@ -112,7 +112,7 @@ impl ProducerMachine {
             cx.metadata.request_topic(name, cx.now);
         }
         let request = ProduceRequest {
-            transactional_id: None,
+            transactional_id: self.gate.as_ref().map(|gate| Arc::clone(&gate.id)),
             acks: config.acks,
             timeout: config.request_timeout,
             topics: filling.topics.into_values().collect(),
@@ -173,6 +173,6 @@ impl ProducerMachine {
         let records = sealed.batch.record_count();
         let sequence =
             if idempotent { self.partitions[index].draw_sequence(records) } else { None };
-        Some(Batch::new(handle, sealed, serial, sequence))
+        Some(Batch::new(handle, sealed, serial, sequence, self.gate.is_some()))
     }
 }

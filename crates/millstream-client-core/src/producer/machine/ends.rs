@@ -195,8 +195,13 @@ impl ProducerMachine {
             let cause = batch.last_error.clone().unwrap_or(DeliveryCause::NotAnswered);
             self.end_failed(&shared, &batch.handle, now, Failure::of(&batch, cause));
         }
-        if let Some(identity) = self.partitions[index].settle() {
-            self.identification.discard(identity);
+        let spent = self.partitions[index].settle(self.gate.is_none());
+        let Some(spent) = spent else { return };
+        self.identification.discard(spent);
+        if let Some(gate) = &mut self.gate
+            && gate.identity == Some(spent)
+        {
+            gate.identity = None;
         }
     }
 
@@ -215,6 +220,28 @@ impl ProducerMachine {
             }
             self.end_queued(&shared, now, cause, |_| true);
         }
+    }
+
+    /// Ends what a partition has to send and is not on its way.
+    pub(super) fn end_unsent(&mut self, index: usize, cause: &DeliveryCause, now: Instant) {
+        let shared = Arc::clone(&self.partitions[index].shared);
+        while let Some(batch) = self.partitions[index].retries.pop_front() {
+            self.end_failed(&shared, &batch.handle, now, Failure::of(&batch, cause.clone()));
+            self.partitions[index].lost(batch.sequence);
+        }
+        self.end_queued(&shared, now, cause, |_| true);
+        self.inbox.partitions.push(index);
+    }
+
+    /// Ends all that a partition has; answers to what is on its way count for the sequence only.
+    pub(super) fn end_everything(&mut self, index: usize, cause: &DeliveryCause, now: Instant) {
+        let shared = Arc::clone(&self.partitions[index].shared);
+        for batch in &self.partitions[index].in_flight {
+            let mut failure = Failure::of(batch, cause.clone());
+            failure.is_unknown = true;
+            self.end_failed(&shared, &batch.handle, now, failure);
+        }
+        self.end_unsent(index, cause, now);
     }
 
     /// Ends everything that has no end yet.

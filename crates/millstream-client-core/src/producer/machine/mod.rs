@@ -4,12 +4,14 @@
 //! * [`partition`] keeps the order and the sequence numbers of one partition,
 //! * [`batch`] is a batch on its way, [`verdict`] what an answer means for it,
 //! * [`identity`] gets the producer id, [`topics`] follows the metadata,
+//! * [`gate`] is the hold that a transaction has on all of it,
 //! * [`drain`] builds requests, [`answers`] reads their answers, [`ends`] resolves batches.
 
 mod answers;
 pub(crate) mod batch;
 mod drain;
 mod ends;
+mod gate;
 mod identity;
 pub(crate) mod partition;
 mod topics;
@@ -70,6 +72,8 @@ pub enum ProducerEvent {}
 pub struct ProducerMachine {
     shared: Arc<ProducerShared>,
     identification: Identification,
+    /// What transactions let through, if there are to be transactions.
+    gate: Option<gate::Gate>,
     partitions: Vec<PartitionState>,
     topics: BTreeMap<TopicName, topics::TopicState>,
     /// The metadata that the partitions were last compared with.
@@ -138,6 +142,7 @@ impl ProducerMachine {
         let config = &shared.config;
         Self {
             identification: Identification::new(config.retry_backoff),
+            gate: None,
             partitions: Vec::new(),
             topics: BTreeMap::new(),
             generation: None,
@@ -363,14 +368,14 @@ impl ProducerMachine {
     /// Puts a partition with something to send into its leader's line, and asks for what is missing:
     /// an identity, a leader.
     fn join_line(&mut self, index: usize, cx: &mut Cx<'_>) {
-        let idempotent = self.shared.config.idempotence;
+        if !self.identify(index, cx) {
+            return;
+        }
         let partition = &mut self.partitions[index];
-        if partition.wants_identity(idempotent) {
-            let Some(identity) = self.identification.current() else {
-                self.identification.want(cx);
-                return;
-            };
-            partition.adopt(identity);
+        if let Some(gate) = &mut self.gate
+            && !gate.admits(index, &mut partition.added_in)
+        {
+            return;
         }
         let Some(leader) = partition.leader else {
             let topic = partition.shared.topic.clone();
@@ -384,6 +389,30 @@ impl ProducerMachine {
         }
         partition.in_line_of = Some(leader);
         self.brokers.entry(leader).or_default().line.push_back(index);
+    }
+
+    /// Sees to it that a partition writes as whom it shall. Answers whether it does.
+    fn identify(&mut self, index: usize, cx: &mut Cx<'_>) -> bool {
+        let partition = &mut self.partitions[index];
+        if let Some(gate) = &self.gate {
+            let Some(identity) = gate.identity else {
+                return false;
+            };
+            return partition.follow(identity);
+        }
+        if partition.wants_identity(self.shared.config.idempotence) {
+            let Some(identity) = self.identification.current() else {
+                self.identification.want(cx);
+                return false;
+            };
+            partition.adopt(identity);
+        }
+        true
+    }
+
+    /// Has every partition looked at.
+    fn look_at_all(&mut self) {
+        self.inbox.partitions.extend(0..self.partitions.len());
     }
 
     /// Ends the producer once all is done, or the time is up.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream_protocol::batch::next_sequence;
-use millstream_types::{BrokerId, TopicId};
+use millstream_types::{BrokerId, TopicId, TopicPartition};
 
 use super::batch::{Batch, BatchKey, Identity, Sequence};
 use crate::producer::accumulator::Partition;
@@ -64,6 +64,8 @@ pub(crate) struct PartitionState {
     pub(crate) failures: u32,
     /// Nothing is sent again before.
     pub(crate) retry_at: Option<Instant>,
+    /// The transaction that it was added to last.
+    pub(crate) added_in: u64,
     identity: Option<Identity>,
     next_sequence: i32,
     next_ordinal: u64,
@@ -94,6 +96,7 @@ impl PartitionState {
             retries: VecDeque::new(),
             failures: 0,
             retry_at: None,
+            added_in: 0,
             identity: None,
             next_sequence: 0,
             next_ordinal: 0,
@@ -118,6 +121,32 @@ impl PartitionState {
         self.identity = Some(identity);
         self.next_sequence = 0;
         self.is_probing = true;
+    }
+
+    /// Writes as `identity` from now on, if nothing written as another is on its way. Answers whether
+    /// it does.
+    pub(crate) fn follow(&mut self, identity: Identity) -> bool {
+        if self.identity != Some(identity) {
+            if !self.in_flight.is_empty() || !self.retries.is_empty() {
+                return false;
+            }
+            self.adopt(identity);
+            self.has_gap = false;
+            self.needs_epoch = false;
+            self.needs_id = false;
+            self.is_draining = false;
+        }
+        true
+    }
+
+    /// The partition's name.
+    pub(crate) fn topic_partition(&self) -> TopicPartition {
+        TopicPartition::new(&self.shared.topic, self.shared.id)
+    }
+
+    /// Whether this is the partition of that name.
+    pub(crate) fn is(&self, partition: &TopicPartition) -> bool {
+        self.shared.id == partition.partition && self.shared.topic == partition.topic
     }
 
     /// Whether there is something to send, apart from who leads and who is asked.
@@ -262,8 +291,9 @@ impl PartitionState {
     }
 
     /// Once all that was on its way is answered: decides in which epoch to go on. Answers the
-    /// identity that no one may use any more, if that is the outcome.
-    pub(crate) fn settle(&mut self) -> Option<Identity> {
+    /// identity that no one may use any more, if that is the outcome: if the epoch is not ours to raise
+    /// (`is_local`), or cannot be raised.
+    pub(crate) fn settle(&mut self, is_local: bool) -> Option<Identity> {
         if !self.is_draining || !self.in_flight.is_empty() {
             return None;
         }
@@ -275,7 +305,7 @@ impl PartitionState {
             return None;
         }
         let old = self.identity;
-        let next = old.and_then(Identity::bumped).filter(|_| !self.needs_id);
+        let next = old.and_then(Identity::bumped).filter(|_| is_local && !self.needs_id);
         self.needs_epoch = false;
         self.needs_id = false;
         self.has_gap = false;
