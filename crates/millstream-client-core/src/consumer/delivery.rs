@@ -1,6 +1,6 @@
 //! A batch in the application's hands: checked, owning its bytes, read as views.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use millstream_protocol::batch::{CheckedBatch, Cursor, RecordView, Records};
@@ -10,6 +10,7 @@ use millstream_types::{
 
 use super::budget::Share;
 use super::partition::{Position, Stamp};
+use super::shared::ConsumerShared;
 
 /// Records of one partition, in order, as their producer batched them.
 ///
@@ -28,6 +29,7 @@ pub struct Batch {
     pub(super) end: u32,
     pub(super) next: Position,
     pub(super) high_watermark: Option<Offset>,
+    pub(super) consumer: Weak<ConsumerShared>,
     pub(super) _share: Share,
 }
 
@@ -66,6 +68,12 @@ impl Batch {
     #[must_use]
     pub const fn stamp(&self) -> Stamp {
         self.stamp
+    }
+
+    /// The consumer that handed it out, unless that is gone.
+    #[must_use]
+    pub fn consumer(&self) -> Option<Arc<ConsumerShared>> {
+        self.consumer.upgrade()
     }
 
     /// The number of records.

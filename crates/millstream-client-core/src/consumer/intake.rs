@@ -256,6 +256,7 @@ impl ConsumerShared {
             end: open.end,
             next: open.next,
             high_watermark: taken.high_watermark,
+            consumer: self.weak(),
             _share: self.budget.charge(open.bytes),
         }))
     }

@@ -21,7 +21,8 @@ use crate::backoff::{Backoff, Rng};
 use crate::cx::Cx;
 use crate::group::classic::{ClassicMember, Effect, MemberState};
 use crate::group::{
-    Assignment, AssignorError, BrokerView, ClusterView, GroupAssignment, GroupSubscription,
+    Assignment, AssignorError, BrokerView, ClusterView, GroupAssignment, GroupMetadata,
+    GroupSubscription,
     PartitionView, TopicView,
 };
 use crate::metadata::{Topic, TopicState};
@@ -134,6 +135,21 @@ impl Membership {
         self.poll_assign(cx);
         self.member.poll(cx.now);
         self.carry_out(shared, cx);
+        self.tell_who(shared);
+    }
+
+    /// Tells the application's side which member this is: a transaction commits offsets as it.
+    fn tell_who(&self, shared: &ConsumerShared) {
+        let identity = self.member.identity();
+        let mut table = shared.table();
+        let known = table.member.as_ref();
+        if identity.generation == GenerationId::NONE {
+            table.member = None;
+        } else if known.is_none_or(|known| {
+            known.generation != identity.generation || known.member != identity.member
+        }) {
+            table.member = Some(GroupMetadata::from(identity));
+        }
     }
 
     /// Takes over what the application subscribed to.

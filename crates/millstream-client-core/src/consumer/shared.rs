@@ -1,6 +1,6 @@
 //! The application's side of a consumer: verbs that act at once, on the state it shares with the machine.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use super::error::{CommitError, ConsumerError, FetchError};
 use super::notice::Next;
 use super::partition::{Phase, Position, Reset, ResetCause, Stamp};
 use super::table::{Mode, RevocationProgress, Table};
+use crate::group::GroupMetadata;
 
 /// The longest name a topic can have (`Topic.MAX_NAME_LENGTH`).
 const TOPIC_NAME_MAX: usize = 249;
@@ -28,13 +29,15 @@ pub struct ConsumerShared {
     pub(super) table: Mutex<Table>,
     pub(super) budget: Arc<Budget>,
     pub(super) decompressor: Mutex<Decompressor>,
+    me: Weak<Self>,
 }
 
 impl ConsumerShared {
     /// The state of a new consumer: nothing assigned.
     #[must_use]
     pub fn new(config: ConsumerConfig) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             table: Mutex::new(Table::default()),
             budget: Arc::new(Budget::new(config.buffer_memory)),
             decompressor: Mutex::new(Decompressor::new(config.decompressed_batch_max)),
@@ -326,6 +329,40 @@ impl ConsumerShared {
             Some(owned) if offset.stamp.is_none_or(|stamp| stamp == owned) => Ok(owned),
             _ => Err(CommitError::NotOwned { partition }),
         }
+    }
+
+    /// The member that this consumer is, for offsets that a transaction commits (KIP-447); `None`
+    /// without a group, or before it has joined.
+    #[must_use]
+    pub fn group_metadata(&self) -> Option<GroupMetadata> {
+        self.group_of(&self.table())
+    }
+
+    fn group_of(&self, table: &Table) -> Option<GroupMetadata> {
+        let group = self.config.group.as_ref()?;
+        match table.mode {
+            Mode::Assigned => Some(GroupMetadata::of_group(group.id.clone())),
+            _ => table.member.clone(),
+        }
+    }
+
+    /// As whom `offsets` may be committed now.
+    ///
+    /// # Errors
+    /// If the ownership of one of the partitions has ended, or there is no group.
+    pub fn group_for(&self, offsets: &[OffsetToCommit]) -> Result<GroupMetadata, CommitError> {
+        let table = self.table();
+        for offset in offsets {
+            self.check_owned(&table, offset)?;
+        }
+        self.group_of(&table).ok_or_else(|| match offsets.first() {
+            Some(offset) => CommitError::NotOwned { partition: offset.partition.clone() },
+            None => CommitError::Closed,
+        })
+    }
+
+    pub(super) fn weak(&self) -> Weak<Self> {
+        self.me.clone()
     }
 
     /// Acknowledges a revocation: the application has finished with the partitions.

@@ -13,6 +13,7 @@ use millstream_types::{OffsetAndMetadata, TopicName, TopicPartition};
 use super::command::OffsetToCommit;
 use super::notice::{Next, Revocation};
 use super::partition::{Entry, Partition, Phase, Position, Stamp};
+use crate::group::GroupMetadata;
 
 /// How the partitions come to this consumer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub(super) struct Table {
     pub(super) in_poll: bool,
     pub(super) last_poll: Option<Instant>,
     pub(super) waiter: Option<Waker>,
+    /// The member that this consumer is, once it has joined.
+    pub(super) member: Option<GroupMetadata>,
     pub(super) closed: bool,
     stamps: u64,
 }

@@ -2,6 +2,7 @@
 
 mod assignor;
 pub mod classic;
+mod metadata;
 
 pub mod protocol;
 
@@ -15,6 +16,7 @@ use millstream_types::{
 use thiserror::Error;
 
 pub use assignor::{RANGE, assign_range};
+pub use metadata::GroupMetadata;
 
 /// How a member moves from one assignment to the next (KIP-429).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
