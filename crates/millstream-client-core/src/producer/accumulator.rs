@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use millstream_protocol::batch::{AppendError, BatchBuilder};
 use millstream_types::{Offset, PartitionId, Record, Timestamp, TopicName};
 
+use super::codec::Codec;
 use super::delivery::{BatchHandle, Delivery};
 use super::memory::{BufferPool, PooledBuffer};
+use super::metrics::{ProducerCounters, TopicCounters};
 use super::partitioner::{Choices, Sticky};
 
 /// A topic that records can be put into.
@@ -17,7 +19,50 @@ use super::partitioner::{Choices, Sticky};
 pub(crate) struct Topic {
     pub(crate) name: TopicName,
     pub(crate) partitions: Vec<Arc<Partition>>,
-    pub(crate) sticky: Arc<Sticky>,
+    pub(crate) common: Arc<TopicCommon>,
+}
+
+/// What the partitions of a topic share, for the producer's life.
+#[derive(Debug)]
+pub(crate) struct TopicCommon {
+    pub(crate) sticky: Sticky,
+    /// The next partition in turn, for the round robin partitioner.
+    turn: AtomicU32,
+    pub(crate) codec: Arc<Codec>,
+    /// What compression lately left of 1,000 bytes.
+    pub(crate) ratio: AtomicU32,
+    pub(crate) counters: Arc<TopicCounters>,
+}
+
+impl TopicCommon {
+    pub(crate) fn new(
+        name: &TopicName,
+        seed: u64,
+        codec: Arc<Codec>,
+        counters: &ProducerCounters,
+    ) -> Self {
+        Self {
+            sticky: Sticky::new(seed),
+            turn: AtomicU32::new(0),
+            codec,
+            ratio: AtomicU32::new(1_000),
+            counters: counters.topic(name),
+        }
+    }
+}
+
+impl Topic {
+    /// The next partition in turn that has a leader; the next one where none has
+    /// (`RoundRobinPartitioner`).
+    pub(crate) fn next_in_turn(&self) -> u32 {
+        let count = self.count().max(1);
+        let next = || self.common.turn.fetch_add(1, Ordering::Relaxed) % count;
+        let first = next();
+        if self.has_leader(first) {
+            return first;
+        }
+        (1..count).map(|_| next()).find(|next| self.has_leader(*next)).unwrap_or(first)
+    }
 }
 
 impl Choices for Topic {
@@ -25,10 +70,16 @@ impl Choices for Topic {
         u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
     }
 
+    fn has_leader(&self, partition: u32) -> bool {
+        let partition = self.partitions.get(partition as usize);
+        partition.is_some_and(|partition| partition.has_leader.load(Ordering::Relaxed))
+    }
+
     fn queue_length(&self, partition: u32) -> Option<u32> {
         let partition = self.partitions.get(partition as usize)?;
-        let has_leader = partition.has_leader.load(Ordering::Relaxed);
-        has_leader.then(|| partition.unresolved.load(Ordering::Relaxed))
+        let is_available = partition.has_leader.load(Ordering::Relaxed)
+            && !partition.is_avoided.load(Ordering::Relaxed);
+        is_available.then(|| partition.unresolved.load(Ordering::Relaxed))
     }
 }
 
@@ -41,13 +92,15 @@ pub(crate) struct Partition {
     pub(crate) index: usize,
     /// Whether the machine knows a leader.
     pub(crate) has_leader: AtomicBool,
+    /// Whether its leader has not answered for `partitioner.availability.timeout.ms`.
+    pub(crate) is_avoided: AtomicBool,
     /// The batches without an end.
     pub(crate) unresolved: AtomicU32,
     /// Whether the machine has been told to look here and has not yet.
     pub(crate) is_announced: AtomicBool,
     /// The highest offset acknowledged; -1 for none.
     acknowledged: AtomicI64,
-    sticky: Arc<Sticky>,
+    pub(crate) common: Arc<TopicCommon>,
     queue: Mutex<Queue>,
 }
 
@@ -76,17 +129,18 @@ impl Partition {
         topic: TopicName,
         id: PartitionId,
         index: usize,
-        sticky: Arc<Sticky>,
+        common: Arc<TopicCommon>,
     ) -> Self {
         Self {
             topic,
             id,
             index,
             has_leader: AtomicBool::new(false),
+            is_avoided: AtomicBool::new(false),
             unresolved: AtomicU32::new(0),
             is_announced: AtomicBool::new(false),
             acknowledged: AtomicI64::new(-1),
-            sticky,
+            common,
             queue: Mutex::new(Queue { open: None, closed: VecDeque::new(), class: 0 }),
         }
     }
@@ -117,7 +171,7 @@ impl Partition {
         open.handle.set_records(open.builder.record_count());
         queue.closed.push_back(Arc::clone(&open.handle));
         if let Ok(id) = u32::try_from(self.id.value()) {
-            self.sticky.add(id, u32::try_from(size).unwrap_or(u32::MAX));
+            self.common.sticky.add(id, u32::try_from(size).unwrap_or(u32::MAX));
         }
         Some(open)
     }

@@ -1,10 +1,15 @@
 //! What a producer is configured with, and which settings contradict each other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millstream_protocol::ErrorClass;
-use millstream_protocol::compression::{Compression, CompressionError, Compressor};
+use millstream_protocol::compression::{Compression, CompressionError};
+use millstream_types::TopicName;
 
+use super::codec::{Codecs, TopicCompression};
+use super::interceptor::Interceptors;
+use super::partitioner::Partitioner;
 use crate::backoff::Backoff;
 use crate::outbox::Acks;
 
@@ -23,6 +28,8 @@ pub struct ProducerConfig {
     pub compression: Compression,
     /// The codec's level (`compression.gzip.level`, `compression.zstd.level`); `None`: its default.
     pub compression_level: Option<i32>,
+    /// The topics whose batches are compressed in another way.
+    pub topic_compression: BTreeMap<TopicName, TopicCompression>,
     /// The bytes that batches may take together (`buffer.memory`).
     pub buffer_memory: usize,
     /// How long `enqueue` may wait for memory or metadata (`max.block.ms`).
@@ -37,11 +44,18 @@ pub struct ProducerConfig {
     pub max_in_flight: usize,
     /// The largest request, and with it the largest record (`max.request.size`).
     pub max_request_size: usize,
+    /// How partitions are chosen (`partitioner.class`, librdkafka's `partitioner`).
+    pub partitioner: Partitioner,
     /// Whether keys do not choose the partition (`partitioner.ignore.keys`).
     pub ignore_keys: bool,
     /// Whether slow partitions get fewer of the records without a key
     /// (`partitioner.adaptive.partitioning.enable`).
     pub adaptive_partitioning: bool,
+    /// When a broker that does not answer gets no more of the records without a key; zero: never
+    /// (`partitioner.availability.timeout.ms`).
+    pub availability_timeout: Duration,
+    /// The application's hooks (`interceptor.classes`).
+    pub interceptors: Interceptors,
     /// The waits between tries (`retry.backoff.ms`, `retry.backoff.max.ms`).
     pub retry_backoff: Backoff,
     /// What the partitioner's and the backoff's choices are drawn from.
@@ -57,14 +71,18 @@ impl Default for ProducerConfig {
             batch_size: 128 * 1024,
             compression: Compression::None,
             compression_level: None,
+            topic_compression: BTreeMap::new(),
             buffer_memory: 32 * 1024 * 1024,
             max_block: Duration::from_secs(60),
             delivery_timeout: Duration::from_secs(120),
             request_timeout: Duration::from_secs(30),
             max_in_flight: 5,
             max_request_size: 1024 * 1024,
+            partitioner: Partitioner::Sticky,
             ignore_keys: false,
             adaptive_partitioning: true,
+            availability_timeout: Duration::ZERO,
+            interceptors: Interceptors::default(),
             retry_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
             seed: 0,
         }
@@ -125,15 +143,24 @@ impl ProducerConfig {
                 "the memory must hold a batch",
             );
         }
-        self.compressor().map(drop)
-    }
-
-    /// A compressor for the codec and level.
-    pub(crate) fn compressor(&self) -> Result<Compressor, ProducerConfigError> {
-        match self.compression_level {
-            None => Ok(Compressor::new(self.compression)),
-            Some(level) => Ok(Compressor::with_level(self.compression, level)?),
+        if self.ignore_keys && self.partitioner != Partitioner::Sticky {
+            return conflict(
+                "partitioner.ignore.keys=true".to_owned(),
+                format!("partitioner={}", self.partitioner),
+                "only the sticky partitioner can be told to pass over keys",
+            );
         }
+        if self.availability_timeout > Duration::ZERO && !self.adaptive_partitioning {
+            return conflict(
+                format!(
+                    "partitioner.availability.timeout.ms={}",
+                    self.availability_timeout.as_millis()
+                ),
+                "partitioner.adaptive.partitioning.enable=false".to_owned(),
+                "the timeout is a part of adaptive partitioning",
+            );
+        }
+        Codecs::new(self).map(drop)
     }
 
     /// How many batches of one partition may be unanswered: without sequence numbers one, lest a
@@ -170,6 +197,14 @@ pub enum ProducerConfigError {
     /// The codec has no such level.
     #[error(transparent)]
     Compression(#[from] CompressionError),
+    /// The codec of one topic has no such level.
+    #[error("topic {topic}: {error}")]
+    TopicCompression {
+        /// The topic.
+        topic: TopicName,
+        /// What is wrong.
+        error: CompressionError,
+    },
 }
 
 impl ProducerConfigError {

@@ -10,6 +10,8 @@ use millstream_types::Record;
 
 use super::delivery::Delivery;
 use super::error::EnqueueError;
+use super::interceptor::InterceptedRecord;
+use super::metrics::{add, nanos};
 use super::shared::ProducerShared;
 use super::tally::FlushReport;
 use super::wait::WaiterId;
@@ -23,6 +25,9 @@ use super::wait::WaiterId;
 pub struct Enqueue<'a> {
     shared: &'a Arc<ProducerShared>,
     record: &'a Record<'a>,
+    /// What the interceptors made of it.
+    intercepted: Option<Box<InterceptedRecord>>,
+    was_intercepted: bool,
     wait: Option<Wait>,
 }
 
@@ -38,7 +43,20 @@ struct Wait {
 impl<'a> Enqueue<'a> {
     /// Puts `record` into its partition's batch, waiting as long as `max.block` if need be.
     pub const fn new(shared: &'a Arc<ProducerShared>, record: &'a Record<'a>) -> Self {
-        Self { shared, record, wait: None }
+        Self { shared, record, intercepted: None, was_intercepted: false, wait: None }
+    }
+
+    /// One try to have the record accepted.
+    #[inline]
+    fn try_now(&mut self) -> Result<Delivery, EnqueueError> {
+        if !self.was_intercepted {
+            self.intercepted = self.shared.intercept(self.record);
+            self.was_intercepted = true;
+        }
+        match &self.intercepted {
+            Some(intercepted) => self.shared.enqueue_now(&intercepted.to_record()),
+            None => self.shared.enqueue_now(self.record),
+        }
     }
 
     /// Stands in line for what `refusal` names, or tells that the time is up.
@@ -56,6 +74,7 @@ impl<'a> Enqueue<'a> {
         let deadline = Some(wait.deadline);
         let is_new = match refusal {
             EnqueueError::Full { .. } if is_late => {
+                add(&shared.counters.client.buffer_exhausted_total, 1);
                 return Err(EnqueueError::MemoryTimedOut {
                     topic: self.record.topic().into(),
                     waited,
@@ -93,7 +112,7 @@ impl Future for Enqueue<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let refusal = match this.shared.try_enqueue(this.record) {
+        let refusal = match this.try_now() {
             Ok(delivery) => return Poll::Ready(Ok(delivery)),
             Err(refusal) => refusal,
         };
@@ -101,7 +120,7 @@ impl Future for Enqueue<'_> {
             return Poll::Ready(Err(error));
         }
         // What it waits for may have come between the try and the registration.
-        match this.shared.try_enqueue(this.record) {
+        match this.try_now() {
             Err(EnqueueError::Full { .. } | EnqueueError::TopicPending { .. }) => Poll::Pending,
             other => Poll::Ready(other),
         }
@@ -111,6 +130,15 @@ impl Future for Enqueue<'_> {
 impl Drop for Enqueue<'_> {
     fn drop(&mut self) {
         if let Some(wait) = &mut self.wait {
+            let counters = &self.shared.counters.client;
+            let waited = nanos(self.shared.clock.now().saturating_duration_since(wait.since));
+            let is_for_topic = wait.for_topic.is_some() && wait.for_memory.is_none();
+            let total = if is_for_topic {
+                &counters.metadata_wait_time_ns_total
+            } else {
+                &counters.bufferpool_wait_time_ns_total
+            };
+            add(total, waited);
             self.shared.pool.waiters.forget(&mut wait.for_memory);
             self.shared.topic_waiters.forget(&mut wait.for_topic);
         }
@@ -123,6 +151,7 @@ impl Drop for Enqueue<'_> {
 pub struct Flush {
     shared: Arc<ProducerShared>,
     epoch: u64,
+    begun: Instant,
     waiter: Option<WaiterId>,
 }
 
@@ -131,7 +160,8 @@ impl Flush {
     pub fn new(shared: &Arc<ProducerShared>) -> Self {
         let epoch = shared.tallies.begin_flush();
         shared.request_flush(epoch);
-        Self { shared: Arc::clone(shared), epoch, waiter: None }
+        let begun = shared.clock.now();
+        Self { shared: Arc::clone(shared), epoch, begun, waiter: None }
     }
 }
 
@@ -156,5 +186,7 @@ impl Drop for Flush {
     fn drop(&mut self) {
         self.shared.tallies.waiters.forget(&mut self.waiter);
         self.shared.tallies.abandon(self.epoch);
+        let took = self.shared.clock.now().saturating_duration_since(self.begun);
+        add(&self.shared.counters.client.flush_time_ns_total, nanos(took));
     }
 }

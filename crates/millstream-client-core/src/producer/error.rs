@@ -7,7 +7,7 @@ use bytes::Bytes;
 use millstream_protocol::batch::{CheckedBatch, RawBatch};
 use millstream_protocol::compression::Decompressor;
 use millstream_protocol::{ErrorClass, ErrorCode};
-use millstream_types::{Headers, PartitionId, Record, Timestamp, TopicName};
+use millstream_types::{Headers, PartitionId, Record, SerdeError, Timestamp, TopicName};
 
 use crate::outbox::RequestFailure;
 
@@ -97,6 +97,16 @@ pub enum EnqueueError {
         /// The timestamp.
         timestamp: Timestamp,
     },
+    /// The application's serde has no bytes for the key or the value.
+    #[error("the {part} of a record of topic {topic} cannot be serialised: {error}")]
+    Serde {
+        /// The topic.
+        topic: TopicName,
+        /// `key` or `value`.
+        part: &'static str,
+        /// What the serde said.
+        error: std::sync::Arc<SerdeError>,
+    },
     /// The producer is closed or closing.
     #[error("the producer is closed")]
     Closed,
@@ -115,7 +125,7 @@ impl EnqueueError {
             Self::UnknownPartition { .. } | Self::RecordTooLarge { .. } => {
                 ErrorClass::InvalidConfiguration
             }
-            Self::InvalidTimestamp { .. } | Self::Closed => ErrorClass::Fatal,
+            Self::InvalidTimestamp { .. } | Self::Serde { .. } | Self::Closed => ErrorClass::Fatal,
         }
     }
 }
@@ -152,6 +162,9 @@ pub enum DeliveryCause {
         /// The last error met before.
         last_error: Option<String>,
     },
+    /// The application gave up what was not sent.
+    #[error("it was given up before it was sent")]
+    Aborted,
     /// The retained batch of a refused one could not be taken apart to be sent in pieces.
     #[error("the batch is too large for the broker and could not be split: {0}")]
     Split(String),
@@ -165,7 +178,7 @@ impl DeliveryCause {
             Self::Broker { code, .. } => code.class(),
             Self::Request(failure) => failure.class(),
             Self::NotAnswered | Self::TimedOut { .. } => ErrorClass::Retriable,
-            Self::Closed { .. } | Self::Split(_) => ErrorClass::Fatal,
+            Self::Closed { .. } | Self::Aborted | Self::Split(_) => ErrorClass::Fatal,
         }
     }
 }

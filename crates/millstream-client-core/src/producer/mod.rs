@@ -11,12 +11,15 @@
 
 mod accumulator;
 mod clock;
+mod codec;
 mod config;
 mod delivery;
 mod enqueue;
 mod error;
+mod interceptor;
 mod machine;
 mod memory;
+mod metrics;
 mod partitioner;
 mod shared;
 mod tally;
@@ -25,13 +28,20 @@ mod tests;
 mod wait;
 
 pub use clock::Clock;
+pub use codec::TopicCompression;
 pub use config::{ProducerConfig, ProducerConfigError};
 pub use delivery::{Delivery, Receipt};
 pub use enqueue::{Enqueue, Flush};
 pub use error::{
     DeliveryCause, DeliveryError, EnqueueError, NotWritten, ReturnedRecord, UnknownDelivery,
 };
+pub use interceptor::{
+    AcknowledgedOutcome, Acknowledgement, InterceptedRecord, Interceptors, ProducerInterceptor,
+};
 pub use machine::{ProducerCommand, ProducerCompletion, ProducerEvent, ProducerMachine};
-pub use partitioner::{murmur2, partition_for_key};
+pub use metrics::{ClientTotals, Distribution, NodeTotals, TopicTotals};
+pub use partitioner::{
+    CustomPartitioner, Partitioner, TopicPartitions, murmur2, partition_for_key,
+};
 pub use shared::{ProducerShared, SealJob, SealWorkers};
 pub use tally::{DeliveryFailure, FAILURES_MAX, FlushReport};

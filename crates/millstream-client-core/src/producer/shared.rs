@@ -2,23 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::Waker;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use millstream_protocol::ErrorCode;
 use millstream_protocol::batch::{AppendError, BatchBuilder};
-use millstream_protocol::compression::{Compression, Compressor};
-use millstream_types::{Offset, Record, Timestamp, TopicName, TopicPartition};
+use millstream_protocol::compression::Compression;
+use millstream_types::{
+    BrokerId, Offset, PartitionId, Record, Timestamp, TopicName, TopicPartition,
+};
 
-use super::accumulator::{OpenBatch, Partition, Queue, Topic};
+use super::accumulator::{OpenBatch, Partition, Queue, Topic, TopicCommon};
 use super::clock::{Clock, CoarseClock};
+use super::codec::Codecs;
 use super::config::{ProducerConfig, ProducerConfigError};
 use super::delivery::{BatchHandle, Delivery, SealedBuffer};
 use super::error::EnqueueError;
+use super::interceptor::InterceptedRecord;
 use super::memory::BufferPool;
-use super::partitioner::partition_for_key;
+use super::metrics::{ClientTotals, NodeTotals, ProducerCounters, TopicTotals, add};
+use super::partitioner::{Choice, Partitioner, TopicPartitions};
 use super::tally::Tallies;
 use super::wait::WaitList;
 
@@ -39,7 +45,7 @@ pub struct SealJob {
 impl SealJob {
     /// Compresses the batch and hands it to the driver.
     pub fn run(self) {
-        self.shared.seal(self.open);
+        self.shared.seal(&self.partition, self.open);
         self.shared.announce(&self.partition);
     }
 }
@@ -56,16 +62,15 @@ pub struct ProducerShared {
     wanted: Mutex<BTreeMap<TopicName, Option<ErrorCode>>>,
     inbox: Mutex<Inbox>,
     bell: Bell,
-    compressors: Mutex<Vec<Compressor>>,
-    /// What compression lately left of 1,000 bytes.
-    ratio: AtomicU32,
+    codecs: Codecs,
+    pub(crate) counters: ProducerCounters,
     workers: Arc<dyn SealWorkers>,
     last_error: Mutex<Option<String>>,
     /// Whether there is a last error, to skip the lock where there is none.
     has_error: AtomicBool,
 }
 
-type TopicMap = IndexMap<TopicName, Topic, BuildHasherDefault<NameHasher>>;
+type TopicMap = IndexMap<TopicName, Arc<Topic>, BuildHasherDefault<NameHasher>>;
 
 /// What the machine has to look at.
 #[derive(Debug, Default)]
@@ -102,6 +107,8 @@ impl Bell {
 struct Placing {
     /// The partition chosen for a record without one of its own.
     sticky: Option<u32>,
+    /// The partition that another rule chose.
+    chosen: Option<u32>,
     /// Whether the sticky partition was left for this record already.
     has_switched: bool,
 }
@@ -129,6 +136,8 @@ impl ProducerShared {
         Ok(Arc::new(Self {
             clock: CoarseClock::new(clock),
             pool: BufferPool::new(config.buffer_memory),
+            codecs: Codecs::new(&config)?,
+            counters: ProducerCounters::default(),
             config,
             tallies: Tallies::default(),
             topic_waiters: WaitList::default(),
@@ -136,8 +145,6 @@ impl ProducerShared {
             wanted: Mutex::default(),
             inbox: Mutex::default(),
             bell: Bell::default(),
-            compressors: Mutex::default(),
-            ratio: AtomicU32::new(1_000),
             workers,
             last_error: Mutex::default(),
             has_error: AtomicBool::new(false),
@@ -162,7 +169,42 @@ impl ProducerShared {
     /// [`EnqueueError::Full`] and [`EnqueueError::TopicPending`] where `enqueue` would wait, else
     /// what is wrong with the record. Nothing of it is kept then.
     pub fn try_enqueue(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        if let Some(intercepted) = self.intercept(record) {
+            return self.enqueue_now(&intercepted.to_record());
+        }
+        let result = self.enqueue_now(record);
+        if let Err(EnqueueError::Full { .. }) = result {
+            add(&self.counters.client.buffer_exhausted_total, 1);
+        }
+        result
+    }
+
+    /// What the interceptors make of a record; `None` where they leave it, or there are none.
+    #[inline]
+    pub(crate) fn intercept(&self, record: &Record<'_>) -> Option<Box<InterceptedRecord>> {
+        if self.config.interceptors.is_empty() {
+            return None;
+        }
+        self.config.interceptors.on_send(record)
+    }
+
+    /// Whether there are interceptors.
+    #[must_use]
+    pub const fn has_interceptors(&self) -> bool {
+        !self.config.interceptors.is_empty()
+    }
+
+    /// Accepts a record that the interceptors have seen, without waiting.
+    pub(crate) fn enqueue_now(
+        self: &Arc<Self>,
+        record: &Record<'_>,
+    ) -> Result<Delivery, EnqueueError> {
         let mut placing = Placing::default();
+        if let Partitioner::Custom(_) = &self.config.partitioner
+            && record.named_partition().is_none()
+        {
+            placing.chosen = Some(self.ask_partitioner(record)?);
+        }
         loop {
             match self.place(record, &mut placing)? {
                 Placed::Done(delivery) => return Ok(delivery),
@@ -170,6 +212,65 @@ impl ProducerShared {
                 Placed::Again => {}
             }
         }
+    }
+
+    /// Asks the application's partitioner, with nothing locked.
+    #[cold]
+    fn ask_partitioner(&self, record: &Record<'_>) -> Result<u32, EnqueueError> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let topic = topics.get(record.topic()).map(Arc::clone);
+        drop(topics);
+        let Some(topic) = topic else {
+            return Err(self.missing_topic(record.topic()));
+        };
+        let Partitioner::Custom(partitioner) = &self.config.partitioner else {
+            return Ok(0);
+        };
+        let partition = partitioner.partition(record, &TopicPartitions::new(&topic));
+        let number = u32::try_from(partition.value()).ok();
+        let number = number.filter(|number| (*number as usize) < topic.partitions.len());
+        number.ok_or_else(|| self.unknown_partition(&topic, partition))
+    }
+
+    /// What the producer counted since it was built.
+    #[must_use]
+    pub fn totals(&self) -> ClientTotals {
+        self.counters.client.read()
+    }
+
+    /// What it counted for each topic.
+    #[must_use]
+    pub fn topic_totals(&self) -> BTreeMap<TopicName, TopicTotals> {
+        self.counters.topics()
+    }
+
+    /// What it counted for each broker.
+    #[must_use]
+    pub fn node_totals(&self) -> BTreeMap<BrokerId, NodeTotals> {
+        self.counters.nodes()
+    }
+
+    /// The bytes that batches may take together (`buffer.memory`).
+    #[must_use]
+    pub fn memory_budget(&self) -> usize {
+        self.pool.budget()
+    }
+
+    /// How many calls wait for memory.
+    #[must_use]
+    pub fn waiting_for_memory(&self) -> usize {
+        self.pool.waiters.len()
+    }
+
+    /// How long ago the cluster last told of itself.
+    #[must_use]
+    pub fn metadata_age(&self) -> Option<Duration> {
+        self.counters.metadata_age(self.clock.now())
+    }
+
+    /// What the partitions of a topic are to share.
+    pub(crate) fn topic_common(&self, name: &TopicName, seed: u64) -> TopicCommon {
+        TopicCommon::new(name, seed, self.codecs.of(name), &self.counters)
     }
 
     /// The highest offset that was acknowledged in a partition.
@@ -232,8 +333,8 @@ impl ProducerShared {
                 }
             }
         }
-        let had_its_share =
-            placing.sticky.is_some() && topic.sticky.bytes() as usize >= self.config.batch_size;
+        let had_its_share = placing.sticky.is_some()
+            && topic.common.sticky.bytes() as usize >= self.config.batch_size;
         if had_its_share && self.leave_sticky(topic, placing) {
             return Ok(Placed::Again);
         }
@@ -254,23 +355,38 @@ impl ProducerShared {
             if let Some(number) = number.filter(|number| *number < count) {
                 return Ok(number);
             }
-            // It may have been added lately: the next call may find it.
-            lock(&self.inbox).topics.push(topic.name.clone());
-            self.bell.ring();
-            return Err(EnqueueError::UnknownPartition {
-                topic: topic.name.clone(),
-                partition,
-                count,
-            });
+            return Err(self.unknown_partition(topic, partition));
         }
-        if let Some(key) = record.key_bytes()
-            && !self.config.ignore_keys
-        {
-            return Ok(partition_for_key(key, count as u32) as usize);
+        if let Some(chosen) = placing.chosen {
+            return Ok((chosen as usize).min(count.saturating_sub(1)));
         }
-        let adaptive = self.config.adaptive_partitioning;
-        let sticky = *placing.sticky.get_or_insert_with(|| topic.sticky.current(topic, adaptive));
-        Ok((sticky as usize).min(count.saturating_sub(1)))
+        let key = record.key_bytes();
+        let number =
+            match self.config.partitioner.choose(key, count as u32, self.config.ignore_keys) {
+                Choice::Fixed(number) => number,
+                Choice::Sticky => {
+                    let adaptive = self.is_adaptive();
+                    let current = || topic.common.sticky.current(topic, adaptive);
+                    *placing.sticky.get_or_insert_with(current)
+                }
+                Choice::NextInTurn => *placing.chosen.get_or_insert_with(|| topic.next_in_turn()),
+            };
+        Ok((number as usize).min(count.saturating_sub(1)))
+    }
+
+    /// The partition that a record names is not there; it may have been added lately, so that a
+    /// later call finds it.
+    #[cold]
+    fn unknown_partition(&self, topic: &Topic, partition: PartitionId) -> EnqueueError {
+        lock(&self.inbox).topics.push(topic.name.clone());
+        self.bell.ring();
+        let count = topic.partitions.len();
+        EnqueueError::UnknownPartition { topic: topic.name.clone(), partition, count }
+    }
+
+    /// librdkafka's partitioners draw uniformly, whatever the queues.
+    fn is_adaptive(&self) -> bool {
+        self.config.adaptive_partitioning && self.config.partitioner == Partitioner::Sticky
     }
 
     /// Leaves the sticky partition, at most once for a record. Answers whether it did.
@@ -281,8 +397,7 @@ impl ProducerShared {
         if placing.has_switched {
             return false;
         }
-        let adaptive = self.config.adaptive_partitioning;
-        placing.sticky = Some(topic.sticky.switch(sticky, topic, adaptive));
+        placing.sticky = Some(topic.common.sticky.switch(sticky, topic, self.is_adaptive()));
         placing.has_switched = true;
         true
     }
@@ -343,42 +458,39 @@ impl ProducerShared {
         open: OpenBatch,
         announce: bool,
     ) {
-        match self.config.compression {
-            Compression::Gzip | Compression::Zstd => self.workers.submit(SealJob {
+        if partition.common.codec.is_slow() {
+            self.workers.submit(SealJob {
                 shared: Arc::clone(self),
                 partition: Arc::clone(partition),
                 open,
-            }),
-            Compression::None | Compression::Snappy | Compression::Lz4 => {
-                self.seal(open);
-                if announce {
-                    self.announce(partition);
-                }
-            }
+            });
+            return;
+        }
+        self.seal(partition, open);
+        if announce {
+            self.announce(partition);
         }
     }
 
-    fn seal(&self, open: OpenBatch) {
+    fn seal(&self, partition: &Partition, open: OpenBatch) {
         let (builder, mut buffer, handle) = open.into_parts();
-        if self.config.compression == Compression::None {
+        let (size, records) = (builder.size(), builder.record_count().unsigned_abs());
+        let TopicCommon { codec, ratio, counters, .. } = &*partition.common;
+        self.counters.client.record_size.record(size as u64 / u64::from(records.max(1)));
+        if codec.compression == Compression::None {
             let batch = builder.seal();
             handle.set_sealed(SealedBuffer { batch, charge: buffer });
             return;
         }
-        let pooled = lock(&self.compressors).pop();
-        let Some(mut compressor) = pooled.or_else(|| self.config.compressor().ok()) else {
-            // The configuration was checked: there is a compressor. Uncompressed is valid too.
-            let batch = builder.seal();
-            handle.set_sealed(SealedBuffer { batch, charge: buffer });
-            return;
-        };
-        let size = builder.size();
-        let guess = size * self.ratio.load(Ordering::Relaxed) as usize / 1_000;
+        let mut compressor = codec.take();
+        let guess = size * ratio.load(Ordering::Relaxed) as usize / 1_000;
         let mut output = self.pool.acquire_over(guess + guess / 16);
         let (batch, spare) = builder.seal_compressed(&mut compressor, output.take_vec());
-        lock(&self.compressors).push(compressor);
-        let ratio = batch.size() * 1_000 / size.max(1);
-        self.ratio.store(u32::try_from(ratio).unwrap_or(1_000), Ordering::Relaxed);
+        codec.put_back(compressor);
+        let left = batch.size() * 1_000 / size.max(1);
+        ratio.store(u32::try_from(left).unwrap_or(1_000), Ordering::Relaxed);
+        self.counters.client.compression_rate_permille.record(left as u64);
+        counters.compression_rate_permille.record(left as u64);
         buffer.put_back(spare);
         drop(buffer);
         output.recharge(batch.size());
@@ -454,6 +566,7 @@ impl ProducerShared {
     /// Makes a topic, or more partitions of it, known to callers.
     pub(crate) fn set_topic(&self, topic: Topic) {
         let name = topic.name.clone();
+        let topic = Arc::new(topic);
         self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), topic);
         lock(&self.wanted).remove(&name);
         self.topic_waiters.wake_all();

@@ -69,6 +69,11 @@ impl WaitList {
         self.count.load(Ordering::SeqCst) == 0
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
     /// Wakes everyone.
     pub(crate) fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) == 0 {

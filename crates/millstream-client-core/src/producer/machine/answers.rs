@@ -18,6 +18,7 @@ use crate::config::Endpoint;
 use crate::outbox::{RequestFailure, Response, ResponseBody};
 use crate::producer::delivery::Outcome;
 use crate::producer::error::DeliveryCause;
+use crate::producer::metrics::add;
 
 /// A partition's answer, as the machine needs it.
 #[derive(Default)]
@@ -227,14 +228,14 @@ impl ProducerMachine {
     /// Sends a batch that is too large in two parts (KIP-126).
     fn split(&mut self, index: usize, batch: &Batch, cx: &Cx<'_>) {
         let shared = Arc::clone(&self.partitions[index].shared);
-        let parts = match &mut self.compressor {
-            Some(compressor) => batch.split(compressor),
-            None => Err("there is no compressor".to_owned()),
-        };
+        let mut compressor = shared.common.codec.take();
+        let parts = batch.split(&mut compressor);
+        shared.common.codec.put_back(compressor);
         match parts {
             Ok(parts) => {
                 self.shared.tallies.split_batch(batch.handle.flush_epoch, 2);
                 shared.unresolved.fetch_add(1, Ordering::Relaxed);
+                add(&self.shared.counters.client.batch_split_total, 1);
                 let first = batch.key.part;
                 let of = |part: &Batch| (part.key.part - first, Arc::clone(&part.handle));
                 let outcome = Outcome::Split(parts.iter().map(of).collect());

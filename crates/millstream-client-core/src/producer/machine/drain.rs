@@ -19,6 +19,7 @@ struct Filling {
     topics: IndexMap<TopicName, ProduceTopic>,
     parts: Vec<Part>,
     bytes: usize,
+    records: u64,
 }
 
 impl ProducerMachine {
@@ -78,9 +79,11 @@ impl ProducerMachine {
             self.inbox.partitions.push(index);
             return true;
         };
+        self.count_batch(index, &batch, pace.now);
         let partition = &mut self.partitions[index];
         let name = partition.shared.topic.clone();
         filling.bytes += batch.bytes.len();
+        filling.records += u64::from(batch.records.unsigned_abs());
         filling.parts.push(Part {
             index,
             key: batch.key,
@@ -105,6 +108,7 @@ impl ProducerMachine {
     }
 
     fn send(&mut self, to: BrokerId, filling: Filling, cx: &mut Cx<'_>) {
+        self.count_request(to, filling.records, filling.bytes);
         let config = &self.shared.config;
         let by_id = filling.topics.values().all(|topic| topic.id.is_known());
         for name in filling.topics.keys() {
@@ -123,10 +127,11 @@ impl ProducerMachine {
             request = request.version_max(FIRST_VERSION_BY_ID - 1);
         }
         let id = cx.send(request);
-        let in_flight = InFlight { broker: to, parts: filling.parts };
+        let in_flight = InFlight { broker: to, sent_at: cx.now, parts: filling.parts };
         self.requests.insert(id, in_flight);
         if let Some(broker) = self.brokers.get_mut(&to) {
             broker.in_flight += 1;
+            broker.waits_since.get_or_insert(cx.now);
         }
     }
 

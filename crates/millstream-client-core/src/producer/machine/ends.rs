@@ -12,6 +12,7 @@ use super::batch::Batch;
 use crate::producer::accumulator::{OpenBatch, Partition};
 use crate::producer::delivery::{BatchHandle, Outcome};
 use crate::producer::error::{BatchFailure, DeliveryCause};
+use crate::producer::metrics::add;
 use crate::producer::tally::{DeliveryFailure, FlushReport};
 
 /// How a batch fails.
@@ -50,10 +51,19 @@ impl ProducerMachine {
             partition.acknowledge(base.plus(i64::from(batch.records) - 1));
         }
         let outcome = Outcome::Written { base_offset, append_time };
+        self.tell_interceptors(&batch.handle, &outcome);
         if batch.handle.resolve(outcome) {
             let end = FlushReport { written: batch.handle.records(), ..FlushReport::default() };
             partition.unresolved.fetch_sub(1, Ordering::Relaxed);
             self.shared.tallies.end_batch(batch.handle.flush_epoch, end);
+        }
+    }
+
+    /// Tells the interceptors, if there are any, of an end that is the batch's first.
+    fn tell_interceptors(&self, handle: &BatchHandle, outcome: &Outcome) {
+        let interceptors = &self.shared.config.interceptors;
+        if !interceptors.is_empty() && !handle.is_resolved() {
+            interceptors.on_acknowledgement(handle, outcome);
         }
     }
 
@@ -93,6 +103,9 @@ impl ProducerMachine {
             end.not_written = records;
             Outcome::NotWritten(failure)
         };
+        add(&self.shared.counters.client.record_error_total, records);
+        add(&partition.common.counters.record_error_total, records);
+        self.tell_interceptors(handle, &outcome);
         if handle.resolve(outcome) {
             partition.unresolved.fetch_sub(1, Ordering::Relaxed);
             self.shared.tallies.end_batch(handle.flush_epoch, end);

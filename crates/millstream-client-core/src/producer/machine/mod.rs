@@ -5,10 +5,12 @@
 //! * [`batch`] is a batch on its way, [`verdict`] what an answer means for it,
 //! * [`identity`] gets the producer id, [`topics`] follows the metadata,
 //! * [`gate`] is the hold that a transaction has on all of it,
-//! * [`drain`] builds requests, [`answers`] reads their answers, [`ends`] resolves batches.
+//! * [`drain`] builds requests, [`answers`] reads their answers, [`ends`] resolves batches,
+//! * [`counting`] counts, and says which brokers do not answer.
 
 mod answers;
 pub(crate) mod batch;
+mod counting;
 mod drain;
 mod ends;
 mod gate;
@@ -22,13 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use millstream_protocol::compression::Compressor;
 use millstream_types::{BrokerId, PartitionId, TopicId, TopicName};
 
 use batch::BatchKey;
 use identity::Identification;
 use partition::{Due, Pace, PartitionState};
 
+use super::error::DeliveryCause;
+use super::metrics::NodeCounters;
 use super::shared::{Inbox, ProducerShared};
 use super::tally::FlushReport;
 use crate::backoff::Rng;
@@ -52,6 +55,8 @@ pub enum ProducerCommand {
         /// When batches that are not acknowledged are given up.
         deadline: Instant,
     },
+    /// Give up every record that no request carries; the others end by their answers.
+    Abort,
 }
 
 /// What a call of a producer returns.
@@ -60,6 +65,8 @@ pub enum ProducerCommand {
 pub enum ProducerCompletion {
     /// Every accepted record has its end.
     Closed(FlushReport),
+    /// What no request carried is given up.
+    Aborted,
 }
 
 /// What the producer machine tells unasked: nothing so far.
@@ -96,23 +103,33 @@ pub struct ProducerMachine {
     /// The error of the metadata that callers were told last.
     cluster_error: Option<String>,
     rng: Rng,
-    /// For batches that are split.
-    compressor: Option<Compressor>,
 }
 
 /// What goes to one broker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct BrokerState {
     /// Requests without an answer.
     in_flight: usize,
     /// Partitions that have something to send, in turn.
     line: VecDeque<usize>,
+    /// The last answer, or the first request since there was none to wait for.
+    waits_since: Option<Instant>,
+    /// Whether records without a key go elsewhere, for it does not answer.
+    is_avoided: bool,
+    counters: Arc<NodeCounters>,
+}
+
+impl BrokerState {
+    fn new(counters: Arc<NodeCounters>) -> Self {
+        Self { in_flight: 0, line: VecDeque::new(), waits_since: None, is_avoided: false, counters }
+    }
 }
 
 /// A Produce request without an answer.
 #[derive(Debug)]
 struct InFlight {
     broker: BrokerId,
+    sent_at: Instant,
     parts: Vec<Part>,
 }
 
@@ -158,14 +175,24 @@ impl ProducerMachine {
             tick_at: None,
             cluster_error: None,
             rng: Rng::new(config.seed),
-            compressor: config.compressor().ok(),
             shared,
         }
     }
 
     /// The application called.
     pub fn handle_command(&mut self, id: CommandId, command: ProducerCommand, cx: &mut Cx<'_>) {
-        let ProducerCommand::Close { deadline } = command;
+        match command {
+            ProducerCommand::Close { deadline } => self.close(id, deadline, cx),
+            ProducerCommand::Abort => {
+                for index in 0..self.partitions.len() {
+                    self.end_unsent(index, &DeliveryCause::Aborted, cx.now);
+                }
+                cx.complete(id, ProducerCompletion::Aborted);
+            }
+        }
+    }
+
+    fn close(&mut self, id: CommandId, deadline: Instant, cx: &mut Cx<'_>) {
         match &mut self.closing {
             Some(closing) if closing.is_finished => {
                 let report = FlushReport::default();
@@ -207,6 +234,7 @@ impl ProducerMachine {
         if let Some(broker) = self.brokers.get_mut(&request.broker) {
             broker.in_flight -= 1;
         }
+        self.count_answer(&request, &result, cx.now);
         self.handle_answer(request, result, cx);
     }
 
@@ -224,6 +252,7 @@ impl ProducerMachine {
         self.look_at_inbox(cx);
         self.shared.pool.waiters.expire(cx.now);
         self.shared.topic_waiters.expire(cx.now);
+        self.note_availability(cx.now);
         self.drain_all(cx);
         self.finish_closing(cx);
         self.keep_record_time(cx.now);
@@ -241,6 +270,7 @@ impl ProducerMachine {
             self.shared.topic_waiters.next_deadline(),
             closing.map(|closing| closing.deadline),
             self.tick_at,
+            self.availability_timeout(),
         ]
         .into_iter()
         .fold(None, earliest)
@@ -388,7 +418,10 @@ impl ProducerMachine {
             return;
         }
         partition.in_line_of = Some(leader);
-        self.brokers.entry(leader).or_default().line.push_back(index);
+        let counters = &self.shared.counters;
+        let broker = self.brokers.entry(leader);
+        let broker = broker.or_insert_with(|| BrokerState::new(counters.node(leader)));
+        broker.line.push_back(index);
     }
 
     /// Sees to it that a partition writes as whom it shall. Answers whether it does.

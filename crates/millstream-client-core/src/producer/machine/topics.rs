@@ -9,14 +9,13 @@ use millstream_types::{PartitionId, TopicName, TopicPartition};
 use super::partition::PartitionState;
 use super::{Cx, ProducerMachine};
 use crate::metadata;
-use crate::producer::accumulator::{Partition, Topic};
-use crate::producer::partitioner::Sticky;
+use crate::producer::accumulator::{Partition, Topic, TopicCommon};
 
 /// A topic that callers named. It stays for the producer's life: its sequence numbers must outlive
 /// a topic that flaps out of the metadata.
 #[derive(Debug)]
 pub(super) struct TopicState {
-    sticky: Arc<Sticky>,
+    common: Arc<TopicCommon>,
     /// The machine's numbers of its partitions.
     indices: Vec<usize>,
     /// How many of them callers may use.
@@ -32,8 +31,9 @@ impl ProducerMachine {
         let seed = self.rng.next();
         match self.topics.entry(name) {
             Entry::Vacant(entry) => {
+                let common = self.shared.topic_common(entry.key(), seed);
                 entry.insert(TopicState {
-                    sticky: Arc::new(Sticky::new(seed)),
+                    common: Arc::new(common),
                     indices: Vec::new(),
                     count: 0,
                     missed_at: None,
@@ -54,6 +54,7 @@ impl ProducerMachine {
             return;
         }
         self.generation = Some(generation);
+        self.shared.counters.note_metadata(cx.now);
         let names: Vec<TopicName> = self.topics.keys().cloned().collect();
         for name in names {
             match cx.metadata.topic_state(name.as_str()) {
@@ -69,6 +70,7 @@ impl ProducerMachine {
             }
             self.follow_leaders(&name, cx);
         }
+        self.spread_availability();
     }
 
     /// Takes over the partitions of a topic.
@@ -88,7 +90,7 @@ impl ProducerMachine {
             };
             let index = self.partitions.len();
             let partition =
-                Partition::new(name.clone(), PartitionId(id), index, Arc::clone(&topic.sticky));
+                Partition::new(name.clone(), PartitionId(id), index, Arc::clone(&topic.common));
             let state = PartitionState::new(Arc::new(partition), in_flight_max);
             self.partitions.push(state);
             topic.indices.push(index);
@@ -111,7 +113,7 @@ impl ProducerMachine {
             self.shared.set_topic(Topic {
                 name: name.clone(),
                 partitions,
-                sticky: Arc::clone(&topic.sticky),
+                common: Arc::clone(&topic.common),
             });
         }
     }
