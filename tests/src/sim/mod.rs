@@ -12,6 +12,7 @@
 //! * [`plant`]: deliberate defects, which the judges must find.
 
 pub mod admin;
+pub mod calls;
 pub mod check;
 #[cfg(test)]
 mod check_tests;

@@ -165,16 +165,22 @@ impl World {
         }
     }
 
-    /// The settings of an engine of this world: the nodes to start from, and a seed of its own.
+    /// The settings of an engine that gives up soon what fell silent, so that it does not outlast
+    /// the run.
     pub fn engine_config(&mut self, client_id: &str) -> EngineConfig {
+        let mut config = self.default_config(client_id);
+        config.request_timeout = Duration::from_millis(1_000 + self.seeds.below(4_000));
+        config.setup_timeout = Backoff::new(Duration::from_secs(1), Duration::from_secs(3));
+        config
+    }
+
+    /// Default settings: the nodes to start from, and a seed of its own.
+    pub fn default_config(&mut self, client_id: &str) -> EngineConfig {
         let bootstrap = self.cluster.nodes().into_iter();
         let bootstrap = bootstrap.map(|node| Endpoint { host: format!("node-{node}"), port: PORT });
         let mut config = EngineConfig::new(bootstrap.collect());
         config.client_id = client_id.to_owned();
         config.seed = self.seeds.next();
-        // A connection that fell silent shall not outlast the whole run.
-        config.request_timeout = Duration::from_millis(1_000 + self.seeds.below(4_000));
-        config.setup_timeout = Backoff::new(Duration::from_secs(1), Duration::from_secs(3));
         config
     }
 
@@ -223,6 +229,18 @@ impl World {
     #[must_use]
     pub fn requests_sent(&self, client: ClientId) -> u64 {
         self.clients[client.0].engine.requests_sent()
+    }
+
+    /// How many connections a client has open.
+    #[must_use]
+    pub fn connections(&self, client: ClientId) -> usize {
+        self.clients[client.0].links.len()
+    }
+
+    /// How many connections were ever tried.
+    #[must_use]
+    pub const fn dials(&self) -> u64 {
+        self.next_link
     }
 
     /// A timer of the script.

@@ -3,6 +3,9 @@
 //! Every test runs each seed twice and names the seed that fails. `MILLSTREAM_SEED=n` runs that
 //! seed alone, `MILLSTREAM_SEEDS=a..b` those, and `MILLSTREAM_TRACE=n` shows the last `n` events.
 
+mod admin_calls;
+mod connections;
+
 use millstream_client_core::group::RebalanceProtocol;
 use millstream_tests::sim::check::{Promise, Violation};
 use millstream_tests::sim::plant::Plant;
