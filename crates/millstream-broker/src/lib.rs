@@ -10,7 +10,7 @@ mod shell;
 
 pub use core::{
     Cluster, ClusterConfig, ConnectionId, ControlError, Fault, FaultBuilder, GroupConfig, Limits,
-    Output, ResponseFrame,
+    Output, ResponseFrame, TransactionConfig, TransactionSnapshot,
 };
 pub use shell::{Broker, BrokerBuilder, RunningCluster, StartError};
 

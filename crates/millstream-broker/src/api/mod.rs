@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::core::connection::{ConnectionId, Parked};
 use crate::core::frame::ResponseFrame;
 use crate::core::state::State;
+use crate::core::transaction::Moment;
 
 mod alter_configs;
 mod api_versions;
@@ -56,6 +57,13 @@ pub(crate) struct Call {
     pub(crate) connection: ConnectionId,
     pub(crate) now: Instant,
     pub(crate) wall: Timestamp,
+}
+
+impl Call {
+    /// The moment of the request.
+    pub(crate) const fn moment(&self) -> Moment {
+        Moment { now: self.now, wall: self.wall }
+    }
 }
 
 /// What a handler gives back.

@@ -44,6 +44,19 @@ pub(crate) fn keyless_records(bytes: &Bytes) -> Result<Vec<i32>, Refused> {
     Ok(records.filter(|(record, _)| record.key.is_none()).map(|(_, index)| index).collect())
 }
 
+/// The places in the batch of the records whose time is before `earliest` or after `latest`. A
+/// record without a time is in order.
+pub(crate) fn records_outside(
+    bytes: &Bytes,
+    earliest: Timestamp,
+    latest: Timestamp,
+) -> Result<Vec<i32>, Refused> {
+    let checked = open(bytes.clone())?;
+    let outside = |time: Timestamp| time != Timestamp::NONE && (time < earliest || time > latest);
+    let records = checked.records().zip(0..);
+    Ok(records.filter(|(record, _)| outside(record.timestamp)).map(|(_, index)| index).collect())
+}
+
 /// A record found by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FoundRecord {

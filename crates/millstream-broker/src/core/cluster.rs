@@ -17,6 +17,7 @@ use super::fault::{AfterReply, FaultAction, Faults};
 use super::frame::ResponseFrame;
 use super::state::{Answer, State};
 use super::timers::Timer;
+use super::transaction::Moment;
 use crate::api::{self, Call, Reply};
 
 /// What the cluster wants done with a connection.
@@ -136,6 +137,10 @@ impl Cluster {
             match timer {
                 Timer::Connection(id) => self.wait_is_over(id, now),
                 Timer::Group(id) => self.state.group_timeout(&id, now),
+                Timer::Transaction(id) => {
+                    let at = Moment { now, wall: self.wall(now) };
+                    self.state.transaction_timeout(&id, at);
+                }
             }
             self.settle(now);
         }
@@ -152,7 +157,7 @@ impl Cluster {
         self.output.pop_front()
     }
 
-    fn wall(&self, now: Instant) -> Timestamp {
+    pub(super) fn wall(&self, now: Instant) -> Timestamp {
         let (start, wall) = self.epoch;
         let passed = now.saturating_duration_since(start).as_millis();
         Timestamp(wall.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)))

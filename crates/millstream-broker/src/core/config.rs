@@ -25,6 +25,8 @@ pub struct ClusterConfig {
     pub discard: bool,
     /// How groups behave.
     pub groups: GroupConfig,
+    /// How transactions and idempotent producers behave.
+    pub transactions: TransactionConfig,
     /// What the cluster refuses to exceed.
     pub limits: Limits,
 }
@@ -46,6 +48,23 @@ pub struct GroupConfig {
     pub max_size: usize,
     /// The most bytes of the text that a group keeps with an offset.
     pub offset_metadata_max_bytes: usize,
+}
+
+/// How transactions and idempotent producers behave.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransactionConfig {
+    /// The finalised feature `transaction.version`: 2 raises the epoch with each transaction
+    /// (KIP-890), 1 does not.
+    pub version: i16,
+    /// The longest timeout that a producer may ask for (`transaction.max.timeout.ms`).
+    pub max_timeout: Duration,
+    /// When an id that is not used is forgotten (`transactional.id.expiration.ms`).
+    pub id_expiration: Duration,
+    /// When a partition forgets a producer that wrote nothing (`producer.id.expiration.ms`).
+    pub producer_expiration: Duration,
+    /// How long a node loads after it became coordinator. None here: a test should not wait.
+    pub load_time: Duration,
 }
 
 /// Sizes and counts that come from outside and are bounded here.
@@ -76,6 +95,7 @@ impl Default for ClusterConfig {
             default_replication_factor: None,
             discard: false,
             groups: GroupConfig::default(),
+            transactions: TransactionConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -90,6 +110,19 @@ impl Default for GroupConfig {
             new_member_join_timeout: Duration::from_secs(300),
             max_size: 10_000,
             offset_metadata_max_bytes: 4096,
+        }
+    }
+}
+
+impl Default for TransactionConfig {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            version: 2,
+            max_timeout: Duration::from_secs(15 * 60),
+            id_expiration: Duration::from_secs(7 * DAY),
+            producer_expiration: Duration::from_secs(DAY),
+            load_time: Duration::ZERO,
         }
     }
 }

@@ -163,6 +163,9 @@ pub(crate) struct TopicConfigs {
     pub(crate) max_message_bytes: usize,
     pub(crate) timestamp_type: TimestampType,
     pub(crate) min_insync_replicas: usize,
+    /// How far records may be dated before and after now, in milliseconds (KIP-937).
+    pub(crate) timestamp_before_max: i64,
+    pub(crate) timestamp_after_max: i64,
     pub(crate) compacted: bool,
     pub(crate) deletable: bool,
 }
@@ -189,6 +192,12 @@ impl TopicConfigs {
                 TimestampType::CreateTime
             },
             min_insync_replicas: value("min.insync.replicas").parse().unwrap_or(1),
+            timestamp_before_max: value("message.timestamp.before.max.ms")
+                .parse()
+                .unwrap_or(i64::MAX),
+            timestamp_after_max: value("message.timestamp.after.max.ms")
+                .parse()
+                .unwrap_or(i64::MAX),
             compacted: policies.contains(&"compact"),
             deletable: policies.contains(&"delete"),
             set,

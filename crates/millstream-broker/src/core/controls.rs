@@ -32,6 +32,11 @@ pub enum ControlError {
         /// The partition.
         partition: TopicPartition,
     },
+    /// No transactional id of this name is known, or it has a transaction open.
+    #[error(
+        "transactional id {0} is not known or has a transaction open; initialise a producer with it"
+    )]
+    NoIdleTransaction(String),
     /// The topic cannot be created.
     #[error("topic {topic} cannot be created: {reason}")]
     CreateTopic {
@@ -71,7 +76,7 @@ impl Cluster {
         }
         self.state.sessions.remove(&node);
         self.each_partition(|partition| partition.node_died(node));
-        self.settle(now);
+        self.resume(now);
         Ok(())
     }
 
@@ -83,7 +88,7 @@ impl Cluster {
         let found = self.state.nodes.node_mut(node);
         found.ok_or(ControlError::UnknownNode(node))?.alive = true;
         self.each_partition(|partition| partition.node_returned(node));
-        self.settle(now);
+        self.resume(now);
         Ok(())
     }
 
@@ -97,12 +102,7 @@ impl Cluster {
         node: BrokerId,
         now: Instant,
     ) -> Result<(), ControlError> {
-        if self.state.nodes.get(node).is_none() {
-            return Err(ControlError::UnknownNode(node));
-        }
-        if !self.state.nodes.is_alive(node) {
-            return Err(ControlError::NodeDown(node));
-        }
+        self.check_alive(node)?;
         let State { topics, woken, .. } = &mut self.state;
         let topic = topics.topic_mut(partition.topic.as_str());
         let found = topic.and_then(|topic| topic.partition_mut(partition.partition.0));
@@ -115,7 +115,7 @@ impl Cluster {
         }
         found.lead(node);
         woken.extend(found.waiting.drain(..));
-        self.settle(now);
+        self.resume(now);
         Ok(())
     }
 
@@ -167,6 +167,13 @@ impl Cluster {
             return Ok(());
         };
         Err(ControlError::CreateTopic { topic: name.to_owned(), reason: reason.to_owned() })
+    }
+
+    pub(super) fn check_alive(&self, node: BrokerId) -> Result<(), ControlError> {
+        if self.state.nodes.get(node).is_none() {
+            return Err(ControlError::UnknownNode(node));
+        }
+        if self.state.nodes.is_alive(node) { Ok(()) } else { Err(ControlError::NodeDown(node)) }
     }
 
     fn each_partition(&mut self, change: impl Fn(&mut Partition)) {

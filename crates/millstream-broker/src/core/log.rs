@@ -3,15 +3,17 @@
 //! A batch is kept as the bytes that the producer sent. The two fields that a broker assigns, base
 //! offset and leader epoch, stand beside them and are laid over the first bytes when the batch is
 //! read, so neither writing nor reading copies a large batch. Nothing is replicated, so the high
-//! watermark is the end. Omitted: retention by time and size, and compaction; only DeleteRecords
-//! shortens a log.
+//! watermark is the end; the last stable offset is where the oldest open transaction begins. Aborted
+//! transactions are listed as `TransactionIndex.java` lists them. Omitted: retention by time and size,
+//! and compaction; only DeleteRecords shortens a log.
 
 use bytes::{BufMut, Bytes};
-use millstream_protocol::batch::BatchHeader;
-use millstream_types::{LeaderEpoch, Offset, Timestamp};
+use millstream_protocol::ErrorCode;
+use millstream_protocol::batch::{BatchHeader, ControlRecord};
+use millstream_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
 
 use super::frame::FrameWriter;
-use super::producers::Producers;
+use super::producers::{Marker, Producers};
 
 /// The bytes of a batch that the broker assigns: base offset, length, leader epoch.
 const ASSIGNED_BYTES: usize = 16;
@@ -24,7 +26,21 @@ pub(crate) struct StoredBatch {
     pub(crate) last_offset: Offset,
     pub(crate) max_timestamp: Timestamp,
     pub(crate) leader_epoch: LeaderEpoch,
+    /// The end of a transaction, where the batch is one.
+    marker: Option<Marker>,
     bytes: Bytes,
+}
+
+/// A transaction that was aborted, as fetches of committed records tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AbortedTransaction {
+    pub(crate) producer_id: ProducerId,
+    /// Its first record.
+    pub(crate) first: Offset,
+    /// Its marker.
+    last: Offset,
+    /// Where the log was stable up to, once it was aborted.
+    last_stable: Offset,
 }
 
 impl StoredBatch {
@@ -67,6 +83,8 @@ pub(crate) struct Log {
     end: i64,
     bytes: u64,
     epochs: Vec<EpochStart>,
+    /// In the order of their markers.
+    aborted: Vec<AbortedTransaction>,
     /// What is known of idempotent producers.
     pub(crate) producers: Producers,
 }
@@ -77,9 +95,19 @@ impl Log {
         Offset(self.start)
     }
 
-    /// The offset that the next record gets; also the high watermark and the last stable offset.
+    /// The offset that the next record gets; also the high watermark.
     pub(crate) const fn end(&self) -> Offset {
         Offset(self.end)
+    }
+
+    /// The offset below which every transaction has ended (`last stable offset`).
+    pub(crate) fn last_stable(&self) -> Offset {
+        self.producers.first_open().map_or(self.end(), |open| open.max(self.start()))
+    }
+
+    /// What a reader may read up to.
+    pub(crate) fn readable_end(&self, committed_only: bool) -> Offset {
+        if committed_only { self.last_stable() } else { self.end() }
     }
 
     /// The bytes of all batches.
@@ -110,10 +138,70 @@ impl Log {
             last_offset: Offset(last),
             max_timestamp,
             leader_epoch: epoch,
+            marker: None,
             bytes,
         });
         self.end = last + 1;
         Offset(base)
+    }
+
+    /// Appends the end of a transaction as a control batch and gives its offset.
+    ///
+    /// # Errors
+    /// The marker is of an old epoch of its producer or of the coordinator.
+    pub(crate) fn append_marker(
+        &mut self,
+        marker: Marker,
+        epoch: LeaderEpoch,
+        time: Timestamp,
+    ) -> Result<Offset, ErrorCode> {
+        self.producers.check_marker(&marker)?;
+        let coordinator_epoch = marker.coordinator_epoch;
+        let record = match marker.commit {
+            true => ControlRecord::Commit { coordinator_epoch },
+            false => ControlRecord::Abort { coordinator_epoch },
+        };
+        let batch = record.to_batch(marker.producer_id, marker.epoch, time);
+        let bytes = batch.ok_or(ErrorCode::UnknownServerError)?.into_bytes();
+        let offset = self.end();
+        self.bytes += bytes.len() as u64;
+        self.batches.push(StoredBatch {
+            base_offset: offset,
+            last_offset: offset,
+            max_timestamp: time,
+            leader_epoch: epoch,
+            marker: Some(marker),
+            bytes: bytes.into(),
+        });
+        self.end += 1;
+        self.end_transaction(&marker, offset, time);
+        Ok(offset)
+    }
+
+    fn end_transaction(&mut self, marker: &Marker, last: Offset, time: Timestamp) {
+        let Some(first) = self.producers.ended(marker, time) else {
+            return;
+        };
+        if !marker.commit {
+            let stable = self.producers.first_open().unwrap_or(Offset(last.0 + 1));
+            let producer_id = marker.producer_id;
+            self.aborted.push(AbortedTransaction { producer_id, first, last, last_stable: stable });
+        }
+    }
+
+    /// The aborted transactions that a reader of `from` up to `end` has to know.
+    pub(crate) fn aborted(&self, from: Offset, end: Offset) -> Vec<AbortedTransaction> {
+        let begin = self.aborted.partition_point(|aborted| aborted.last < from);
+        let mut found = Vec::new();
+        for aborted in &self.aborted[begin..] {
+            if aborted.first < end {
+                found.push(*aborted);
+            }
+            if aborted.last_stable >= end {
+                break;
+            }
+        }
+        found
     }
 
     /// Counts records without keeping them: the log stays empty and ends further on.
@@ -130,10 +218,10 @@ impl Log {
         &self.batches[first..]
     }
 
-    /// The bytes that a fetch from `offset` could be given, counted up to `limit`.
-    pub(crate) fn available(&self, offset: Offset, limit: usize) -> usize {
+    /// The bytes before `end` that a fetch from `offset` could be given, counted up to `limit`.
+    pub(crate) fn available(&self, offset: Offset, end: Offset, limit: usize) -> usize {
         let mut sum = 0;
-        for batch in self.batches_from(offset) {
+        for batch in self.batches_from(offset).iter().take_while(|batch| batch.base_offset < end) {
             sum += batch.size();
             if sum >= limit {
                 break;
@@ -190,6 +278,7 @@ impl Log {
             self.bytes -= batch.bytes.len() as u64;
         }
         let start = self.start();
+        self.aborted.retain(|aborted| aborted.last >= start);
         let at = self.epochs.partition_point(|entry| entry.start <= start);
         if at > 1 {
             self.epochs.drain(..at - 1);
@@ -209,6 +298,24 @@ impl Log {
         self.end = self.batches.last().map_or(self.start, |batch| batch.last_offset.0 + 1);
         let end = self.end();
         self.epochs.retain(|entry| entry.start < end);
-        self.producers.truncate(end);
+        self.rebuild_producers();
+    }
+
+    /// Learns of producers and transactions anew from the batches that are left, as Kafka does after
+    /// a truncation (`UnifiedLog.rebuildProducerState`).
+    fn rebuild_producers(&mut self) {
+        self.producers = Producers::default();
+        self.aborted.clear();
+        for index in 0..self.batches.len() {
+            let batch = &self.batches[index];
+            let (base, time) = (batch.base_offset, batch.max_timestamp);
+            if let Some(marker) = batch.marker {
+                self.end_transaction(&marker, base, time);
+            } else if let Ok(header) = BatchHeader::parse(&batch.bytes)
+                && header.producer_id != ProducerId::NONE
+            {
+                self.producers.appended(&header, base, time);
+            }
+        }
     }
 }

@@ -19,10 +19,12 @@ pub(crate) mod session;
 pub(crate) mod state;
 pub(crate) mod timers;
 pub(crate) mod topic;
+pub(crate) mod transaction;
 
 pub use cluster::{Cluster, Output};
-pub use config::{ClusterConfig, GroupConfig, Limits};
+pub use config::{ClusterConfig, GroupConfig, Limits, TransactionConfig};
 pub use connection::ConnectionId;
 pub use controls::ControlError;
 pub use fault::{Fault, FaultBuilder};
 pub use frame::ResponseFrame;
+pub use transaction::TransactionSnapshot;

@@ -15,6 +15,7 @@ use super::rng::Rng;
 use super::session::SessionCache;
 use super::timers::Timers;
 use super::topic::{Partition, Topic, Topics};
+use super::transaction::Transactions;
 
 /// The longest name of a topic (`Topic.java`).
 const MAX_TOPIC_NAME: usize = 249;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(crate) nodes: Nodes,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers,
@@ -64,9 +66,11 @@ impl State {
     pub(crate) fn new(config: ClusterConfig) -> Self {
         let mut rng = Rng::new(config.seed);
         let cluster_id = config.cluster_id.clone();
+        let nodes = Nodes::new(config.nodes);
         Self {
+            transactions: Transactions::new(&nodes, config.transactions.version),
             cluster_id: cluster_id.unwrap_or_else(|| rng.text_id().into()),
-            nodes: Nodes::new(config.nodes),
+            nodes,
             topics: Topics::default(),
             groups: Groups::new(),
             sessions: BTreeMap::new(),
@@ -146,12 +150,7 @@ impl State {
 
     /// The node that coordinates a group or another keyed thing.
     pub(crate) fn coordinator_of(&self, key: &str) -> Option<BrokerId> {
-        // Java's String.hashCode, as Utils.abs(key.hashCode) chooses the partition in Kafka.
-        let hash = key
-            .encode_utf16()
-            .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-        let hash = (hash & i32::MAX).unsigned_abs();
-        self.nodes.coordinator(hash).map(|node| node.id)
+        self.nodes.coordinator(key_hash(key)).map(|node| node.id)
     }
 
     /// Whether `node` coordinates a group, and the group has a name.
@@ -170,6 +169,15 @@ impl State {
             None => Err(ErrorCode::CoordinatorNotAvailable),
         }
     }
+}
+
+/// Java's `String.hashCode`, made positive as `Utils.abs` does: it chooses the partition of a
+/// coordinator's topic in Kafka.
+pub(crate) fn key_hash(key: &str) -> u32 {
+    let hash = key
+        .encode_utf16()
+        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    (hash & i32::MAX).unsigned_abs()
 }
 
 /// Checks the name of a new topic (`Topic.validate`).

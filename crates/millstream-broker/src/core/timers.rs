@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Connection(ConnectionId),
     /// The members and the rebalance of a group.
     Group(GroupId),
+    /// The timeout or the markers of a transaction, by its id.
+    Transaction(String),
 }
 
 /// The handle of an armed deadline.

@@ -115,17 +115,11 @@ impl Writer {
         self.i32(read.key.1);
         self.i16(read.error.code());
         self.i64(read.high_watermark);
-        // The last stable offset.
-        self.i64(read.high_watermark);
+        self.i64(read.last_stable);
         if self.version >= 5 {
             self.i64(read.log_start);
         }
-        // No transaction was aborted: an empty list for who asks, null for who reads all.
-        match (self.flexible, self.committed_only) {
-            (true, committed_only) => self.uvarint(usize::from(committed_only)),
-            (false, true) => self.i32(0),
-            (false, false) => self.i32(-1),
-        }
+        self.aborted(read);
         if self.version >= 11 {
             self.i32(-1);
         }
@@ -133,6 +127,19 @@ impl Writer {
         self.records(state, read, corrupt);
         if self.flexible {
             self.partition_tags(read);
+        }
+    }
+
+    /// The aborted transactions: null for who reads all.
+    fn aborted(&mut self, read: &PartitionRead) {
+        if !self.committed_only {
+            return if self.flexible { self.uvarint(0) } else { self.i32(-1) };
+        }
+        self.count(read.aborted.len());
+        for aborted in &read.aborted {
+            self.i64(aborted.producer_id.0);
+            self.i64(aborted.first.0);
+            self.no_tags();
         }
     }
 

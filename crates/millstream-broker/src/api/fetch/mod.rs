@@ -3,8 +3,8 @@
 //! Sessions (KIP-227) full and incremental; a fetch waits until `min_bytes` are there or `max_wait`
 //! is over; the first batch of an answer is whole even past the limits (KIP-74), no batch is ever
 //! cut; leader epochs and divergence are checked (KIP-320, KIP-595); topics by id from version 13;
-//! the leader is told with an error (KIP-951). Both isolation levels see the same, since there are
-//! no transactions. Omitted: fetching from followers, replica fetches, quotas.
+//! the leader is told with an error (KIP-951). Who reads committed records gets batches up to the last
+//! stable offset, and the transactions among them that were aborted. Omitted: fetching from followers, replica fetches, quotas.
 
 mod encode;
 mod read;
@@ -146,7 +146,9 @@ impl FetchPlan {
         }
         let mut bytes = 0;
         for ((topic, index), fetched) in partitions {
-            match read::available(state, self.node, topic, *index, fetched, self.min_bytes) {
+            let committed = self.committed_only;
+            let limit = self.min_bytes;
+            match read::available(state, self.node, topic, *index, fetched, committed, limit) {
                 Ok(more) => bytes += more,
                 Err(_) => return true,
             }
@@ -196,7 +198,7 @@ impl FetchPlan {
             let response = FetchResponse::default().with_error_code(code.code());
             return super::encode::<FetchRequest>(self.version, self.correlation_id, &response);
         };
-        let reads = read::read(state, self.node, partitions, self.max_bytes);
+        let reads = read::read(state, self.node, partitions, self.committed_only, self.max_bytes);
         let (session_id, reads) = self.settle(state, reads);
         Ok(encode::fetch_response(
             state,

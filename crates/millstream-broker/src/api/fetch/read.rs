@@ -3,6 +3,7 @@
 use millstream_protocol::ErrorCode;
 use millstream_types::{BrokerId, LeaderEpoch, Offset};
 
+use crate::core::log::AbortedTransaction;
 use crate::core::session::{FetchedPartition, FetchedPartitions, PartitionKey};
 use crate::core::state::State;
 use crate::core::topic::{Partition, TopicRef};
@@ -13,7 +14,10 @@ pub(super) struct PartitionRead {
     pub(super) key: PartitionKey,
     pub(super) error: ErrorCode,
     pub(super) high_watermark: i64,
+    pub(super) last_stable: i64,
     pub(super) log_start: i64,
+    /// The aborted transactions among the batches, for who reads committed records.
+    pub(super) aborted: Vec<AbortedTransaction>,
     /// Where the client's log and this one part.
     pub(super) diverging: Option<(LeaderEpoch, Offset)>,
     /// Who leads, when it is not this node or the client knows an old epoch.
@@ -30,7 +34,9 @@ impl PartitionRead {
             key,
             error,
             high_watermark: -1,
+            last_stable: -1,
             log_start: -1,
+            aborted: Vec::new(),
             diverging: None,
             leader: None,
             from: Offset::ZERO,
@@ -83,6 +89,7 @@ pub(super) fn available(
     topic: &TopicRef,
     index: i32,
     fetched: &FetchedPartition,
+    committed_only: bool,
     limit: usize,
 ) -> Result<usize, ErrorCode> {
     let partition = find(state, topic, index)?;
@@ -92,7 +99,8 @@ pub(super) fn available(
     }
     check_offset(partition, fetched)?;
     let limit = limit.clamp(1, fetched.max_bytes.max(1));
-    let waiting = partition.log.available(Offset(fetched.offset), limit);
+    let end = partition.log.readable_end(committed_only);
+    let waiting = partition.log.available(Offset(fetched.offset), end, limit);
     Ok(waiting)
 }
 
@@ -101,13 +109,14 @@ pub(super) fn read(
     state: &State,
     node: BrokerId,
     partitions: &FetchedPartitions,
+    committed_only: bool,
     max_bytes: usize,
 ) -> Vec<PartitionRead> {
     let mut left = max_bytes;
     let mut any = false;
     let mut reads = Vec::with_capacity(partitions.len());
     for (key, fetched) in partitions {
-        let read = read_one(state, node, key, fetched, left, !any);
+        let read = read_one(state, node, key, fetched, committed_only, left, !any);
         left = left.saturating_sub(read.bytes);
         any |= read.bytes > 0;
         reads.push(read);
@@ -120,6 +129,7 @@ fn read_one(
     node: BrokerId,
     key: &PartitionKey,
     fetched: &FetchedPartition,
+    committed_only: bool,
     left: usize,
     first: bool,
 ) -> PartitionRead {
@@ -146,6 +156,7 @@ fn read_one(
     }
     let mut read = PartitionRead::failed(key.clone(), ErrorCode::None);
     read.high_watermark = log.end().0;
+    read.last_stable = log.last_stable().0;
     read.log_start = log.start().0;
     if diverging.is_some() {
         read.diverging = diverging;
@@ -153,7 +164,9 @@ fn read_one(
     }
     let limit = left.min(fetched.max_bytes);
     read.from = Offset(fetched.offset);
-    for batch in log.batches_from(read.from) {
+    let end = log.readable_end(committed_only);
+    let mut last = read.from;
+    for batch in log.batches_from(read.from).iter().take_while(|batch| batch.base_offset < end) {
         // KIP-74: the first batch of an answer is sent whatever its size.
         let progress = first && read.batches == 0;
         if !progress && read.bytes + batch.size() > limit {
@@ -161,6 +174,10 @@ fn read_one(
         }
         read.bytes += batch.size();
         read.batches += 1;
+        last = Offset(batch.last_offset.0 + 1);
+    }
+    if committed_only && read.batches > 0 {
+        read.aborted = log.aborted(read.from, last);
     }
     read
 }

@@ -32,6 +32,7 @@ use super::timers::{Timer, TimerKey};
 pub(crate) use join::JoinRequest;
 pub(crate) use leave::LeaveRequest;
 pub(crate) use member::{Member, Protocol};
+use offsets::TransactionalOffsets;
 pub(crate) use offsets::{CommitRequest, CommittedOffset, Offsets};
 pub(crate) use sync::SyncRequest;
 
@@ -101,6 +102,8 @@ pub(crate) struct Group {
     pub(crate) leader: Option<MemberId>,
     pub(crate) members: IndexMap<MemberId, Member>,
     pub(crate) offsets: Offsets,
+    /// Offsets inside transactions that have not ended.
+    transactional: TransactionalOffsets,
     instances: BTreeMap<GroupInstanceId, MemberId>,
     /// Members that were given an id and have not come back with it, until when.
     pending: BTreeMap<MemberId, Instant>,
@@ -135,6 +138,7 @@ impl Group {
             leader: None,
             members: IndexMap::new(),
             offsets: Offsets::new(),
+            transactional: TransactionalOffsets::default(),
             instances: BTreeMap::new(),
             pending: BTreeMap::new(),
             rebalance: None,

@@ -1,17 +1,22 @@
 //! Produce 3 to 13: appends one batch per partition, for all `acks`.
 //!
 //! A batch is validated as `LogValidator` does by its header and checksum: exactly one whole batch
-//! of format 2, no control batch, consistent counts, a known codec. Records are not looked at,
-//! except for null keys where the topic is compacted. Idempotence is checked by
-//! [`Producers`](crate::core::producers::Producers). With `acks=all` nothing is waited for, because
+//! of format 2, no control batch, consistent counts, a known codec. Records are looked at only for
+//! null keys where the topic is compacted, and for times where the header shows one that is out of
+//! range. Idempotence and transactions are checked by
+//! [`Producers`](crate::core::producers::Producers): a transactional batch needs a transaction that
+//! its coordinator knows of, to which versions from 12 on add the partition (KIP-890). With `acks=all` nothing is waited for, because
 //! nothing is replicated; too small an ISR refuses the batch. An error with `acks=0` closes the
-//! connection, as in Kafka, so that the client looks for the leader anew. Omitted: transactions,
-//! recompression (`compression.type`), timestamp bounds.
+//! connection, as in Kafka, so that the client looks for the leader anew. Omitted: recompression
+//! (`compression.type`).
 
-use bytes::{Bytes, BytesMut};
+mod gate;
+mod validate;
+
+use std::time::Duration;
+
+use bytes::Bytes;
 use millstream_protocol::ErrorCode;
-use millstream_protocol::batch::{BatchHeader, BatchMut};
-use millstream_protocol::compression::Compression;
 use millstream_protocol::messages as m;
 use millstream_protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
@@ -21,18 +26,17 @@ use millstream_protocol::messages::{ProduceRequest, ProduceResponse};
 use millstream_types::{BrokerId, Timestamp, TimestampType};
 
 use super::{Api, Call, Served, text};
-use crate::core::batch::{keyless_records, verify};
 use crate::core::configs::TopicConfigs;
 use crate::core::producers::SequenceCheck;
 use crate::core::state::{Refused, State};
 use crate::core::topic::{Partition, Topic, TopicRef};
+use gate::Gate;
+use validate::{Invalid, stamp, validate};
 
 /// `acks=all`.
 const ALL: i16 = -1;
 /// The first version that names topics by id.
 const BY_ID: i16 = 13;
-/// The first version that may carry zstd (KIP-110).
-const ZSTD: i16 = 7;
 /// The first version that tells which records are at fault (KIP-467).
 const TELLS_RECORDS: i16 = 8;
 /// The first version that tells the leader (KIP-951).
@@ -46,14 +50,21 @@ impl Api for ProduceRequest {
         if state.config.discard {
             return super::discard::serve(self, state, call);
         }
+        let gate = match Gate::open(state, call, &self) {
+            Ok(gate) => gate,
+            Err(_) if self.acks == 0 => return Served::Close,
+            Err(code) => return Served::Now(self.refuse(call.version, code)),
+        };
         let mut failed = false;
         let mut leaders = Vec::new();
         let mut responses = Vec::with_capacity(self.topic_data.len());
-        for data in self.topic_data {
+        for (at, data) in self.topic_data.into_iter().enumerate() {
             let topic = TopicRef::of(call.version >= BY_ID, data.topic_id, &data.name);
             let mut partitions = Vec::with_capacity(data.partition_data.len());
-            for partition in data.partition_data {
-                let answer = append(state, call, self.acks, &topic, partition, &mut leaders);
+            for (index, partition) in data.partition_data.into_iter().enumerate() {
+                let verdict = gate.verdict((at, index));
+                let answer =
+                    append(state, call, self.acks, &topic, partition, verdict, &mut leaders);
                 failed |= answer.error_code != 0;
                 partitions.push(answer);
             }
@@ -114,6 +125,7 @@ fn append(
     acks: i16,
     topic: &TopicRef,
     data: m::produce_request::PartitionProduceData,
+    verdict: Option<&Result<(), Refused>>,
     leaders: &mut Vec<BrokerId>,
 ) -> PartitionProduceResponse {
     let found = match state.topics.find_mut(topic) {
@@ -143,7 +155,12 @@ fn append(
     }
     let log_start = partition.log.start();
     let bytes = data.records.unwrap_or_default();
-    match append_batch(partition, configs, call, bytes) {
+    let expiration = state.config.transactions.producer_expiration;
+    let appended = match verdict {
+        Some(Err(refused)) => Err(refused.clone()),
+        _ => append_batch(partition, configs, call, expiration, bytes, verdict.is_some()),
+    };
+    match appended {
         Ok(answer) => {
             state.woken.extend(partition.waiting.drain(..));
             answer.with_index(data.index)
@@ -170,40 +187,27 @@ fn append_batch(
     partition: &mut Partition,
     configs: &TopicConfigs,
     call: &Call,
+    expiration: Duration,
     bytes: Bytes,
+    verified: bool,
 ) -> Result<PartitionProduceResponse, Refused> {
-    let header = verify(&bytes)?;
-    check(&header, &bytes, configs, call.version)?;
+    let header = match validate(&bytes, configs, call.version, call.wall) {
+        Ok(header) => header,
+        Err(Invalid::Batch(refused)) => return Err(refused),
+        Err(Invalid::Records { code, records, reason }) => {
+            return Ok(rejected(partition, call.version, code, &records, reason));
+        }
+    };
     let answer = PartitionProduceResponse::default();
     if header.producer_id.0 >= 0 {
-        match partition.log.producers.check(&header) {
-            SequenceCheck::Append => {}
-            SequenceCheck::Duplicate { base_offset, timestamp } => {
-                return Ok(answer
-                    .with_base_offset(base_offset.0)
-                    .with_log_append_time_ms(timestamp.0)
-                    .with_log_start_offset(partition.log.start().0));
-            }
-            SequenceCheck::OutOfOrder => {
-                let why = format!(
-                    "Out of order sequence number for producer {}: {} (incoming seq. number)",
-                    header.producer_id, header.base_sequence
-                );
-                return Err(Refused::new(ErrorCode::OutOfOrderSequenceNumber, why));
-            }
-            SequenceCheck::Fenced => {
-                let why = format!(
-                    "Epoch of producer {} is {}, which is smaller than the last seen epoch",
-                    header.producer_id, header.producer_epoch
-                );
-                return Err(Refused::new(ErrorCode::InvalidProducerEpoch, why));
-            }
-        }
-    }
-    if configs.compacted {
-        let keyless = keyless_records(&bytes)?;
-        if !keyless.is_empty() {
-            return Ok(rejected(partition, &keyless, call.version));
+        partition.log.producers.expire(call.wall, expiration);
+        if let SequenceCheck::Duplicate { base_offset, timestamp } =
+            partition.log.producers.check(&header, verified)?
+        {
+            return Ok(answer
+                .with_base_offset(base_offset.0)
+                .with_log_append_time_ms(timestamp.0)
+                .with_log_start_offset(partition.log.start().0));
         }
     }
     let (bytes, max_timestamp, append_time) = match configs.timestamp_type {
@@ -222,65 +226,23 @@ fn append_batch(
 }
 
 /// The answer to a batch of which some records cannot be taken: none was (KIP-467).
-fn rejected(partition: &Partition, keyless: &[i32], version: i16) -> PartitionProduceResponse {
-    let answer =
-        failure(0, ErrorCode::InvalidRecord).with_log_start_offset(partition.log.start().0);
+fn rejected(
+    partition: &Partition,
+    version: i16,
+    code: ErrorCode,
+    records: &[i32],
+    reason: &str,
+) -> PartitionProduceResponse {
+    let answer = failure(0, code).with_log_start_offset(partition.log.start().0);
     if version < TELLS_RECORDS {
         return answer;
     }
-    let errors = keyless.iter().map(|index| {
+    let errors = records.iter().map(|index| {
         BatchIndexAndErrorMessage::default()
             .with_batch_index(*index)
-            .with_batch_index_error_message(Some(text(
-                "Compacted topic cannot accept message without key",
-            )))
+            .with_batch_index_error_message(Some(text(reason)))
     });
     answer
         .with_record_errors(errors.collect())
         .with_error_message(Some(text("One or more records have been rejected")))
-}
-
-/// What is refused of a batch that is sound in itself.
-fn check(
-    header: &BatchHeader,
-    bytes: &Bytes,
-    configs: &TopicConfigs,
-    version: i16,
-) -> Result<(), Refused> {
-    if header.attributes.is_control() {
-        return Err(Refused::new(
-            ErrorCode::InvalidRecord,
-            "Clients are not allowed to write control records",
-        ));
-    }
-    if header.attributes.is_transactional() {
-        return Err(Refused::new(
-            ErrorCode::InvalidTxnState,
-            "transactions are not implemented by this broker",
-        ));
-    }
-    if version < ZSTD && header.attributes.compression() == Ok(Compression::Zstd) {
-        return Err(Refused::new(
-            ErrorCode::UnsupportedCompressionType,
-            "Produce requests with version below 7 are not allowed to use ZStandard compression",
-        ));
-    }
-    if bytes.len() > configs.max_message_bytes {
-        let why = format!(
-            "The record batch size is {} bytes which exceeds the maximum configured value of {}",
-            bytes.len(),
-            configs.max_message_bytes
-        );
-        return Err(Refused::new(ErrorCode::MessageTooLarge, why));
-    }
-    Ok(())
-}
-
-/// The batch with the broker's time in it.
-fn stamp(bytes: &Bytes, wall: Timestamp) -> Bytes {
-    let mut copy = BytesMut::from(&bytes[..]);
-    if let Ok(mut batch) = BatchMut::new(&mut copy) {
-        batch.set_max_timestamp(TimestampType::LogAppendTime, wall);
-    }
-    copy.freeze()
 }
