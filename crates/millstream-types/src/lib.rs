@@ -20,4 +20,4 @@ pub use offset::{LeaderEpoch, Offset, OffsetAndMetadata};
 pub use record::{Record, RecordHeader};
 pub use serde::{DefaultSerde, Deserializer, Serde, SerdeError, Serializer};
 pub use time::{Timestamp, TimestampType};
-pub use topic::{PartitionId, TopicId, TopicName, TopicPartition};
+pub use topic::{MalformedId, PartitionId, TopicId, TopicName, TopicPartition};
