@@ -43,6 +43,16 @@ impl Api for LeaveGroupRequest {
     }
 }
 
+/// The answer that says `code` of each member.
+pub(super) fn refuse_members(
+    request: &LeaveGroupRequest,
+    version: i16,
+    code: ErrorCode,
+) -> Option<LeaveGroupResponse> {
+    let members = request.members.iter().map(|identity| answer(identity, code));
+    (version >= MANY).then(|| LeaveGroupResponse::default().with_members(members.collect()))
+}
+
 fn answer(identity: &MemberIdentity, code: ErrorCode) -> MemberResponse {
     MemberResponse::default()
         .with_member_id(identity.member_id.clone())

@@ -68,6 +68,15 @@ impl Api for MetadataRequest {
     }
 }
 
+/// The answer that says `code` of each topic.
+pub(super) fn refuse_topics(
+    request: &MetadataRequest,
+    version: i16,
+    code: ErrorCode,
+) -> Option<MetadataResponse> {
+    Some(request.refuse(version, code).with_error_code(0))
+}
+
 fn brokers(state: &State) -> Vec<MetadataResponseBroker> {
     let node = |node: &crate::core::node::Node| {
         MetadataResponseBroker::default()

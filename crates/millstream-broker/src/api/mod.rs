@@ -10,7 +10,10 @@ use millstream_protocol::{ApiKey, DecodeError, EncodeError, ErrorCode};
 use millstream_types::{BrokerId, GroupInstanceId, Timestamp};
 use thiserror::Error;
 
+use items::Items;
+
 use crate::core::connection::{ConnectionId, Parked};
+use crate::core::fault::Target;
 use crate::core::frame::ResponseFrame;
 use crate::core::state::State;
 use crate::core::transaction::Moment;
@@ -30,9 +33,11 @@ mod describe_topic_partitions;
 mod discard;
 pub(crate) mod fetch;
 mod find_coordinator;
+mod guard;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod items;
 mod join_group;
 mod leave_group;
 mod list_config_resources;
@@ -46,6 +51,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod throttle;
 
 /// A request on its way through its handler.
 #[derive(Clone, Debug)]
@@ -80,7 +86,7 @@ pub(crate) enum Served<R> {
 }
 
 /// An API that the broker serves.
-pub(crate) trait Api: ServedRequest {
+pub(crate) trait Api: Items {
     /// Does what the request asks.
     fn serve(self, state: &mut State, call: &Call) -> Served<Self::Response>;
 
@@ -111,24 +117,55 @@ macro_rules! table {
         /// The APIs that the broker serves.
         pub(crate) const SERVED: &[ApiKey] = &[$(ApiKey::$api),*];
 
-        /// Serves a request, or refuses it with `refusal`.
+        /// Serves a request, or refuses what `refusal` says of it.
         pub(crate) fn serve(
             state: &mut State,
             api: ApiKey,
             call: &Call,
             frame: Bytes,
-            refusal: Option<ErrorCode>,
+            refusal: Option<&Refusal>,
         ) -> Result<Reply, ServeError> {
             match api {
                 $(ApiKey::$api => serve_one::<$request>(state, call, frame, refusal),)*
-                _ => Err(ServeError::Decode(DecodeError::Unsupported {
-                    api: api.code(),
-                    version: call.version,
-                })),
+                _ => Err(unserved(api, call)),
+            }
+        }
+
+        /// The answer that refuses a request, though it is served; `None` if it wants none.
+        pub(crate) fn refused(
+            api: ApiKey,
+            call: &Call,
+            frame: Bytes,
+            refusal: &Refusal,
+        ) -> Result<Option<ResponseFrame>, ServeError> {
+            match api {
+                $(ApiKey::$api => guard::refused::<$request>(call, frame, refusal),)*
+                _ => Err(unserved(api, call)),
+            }
+        }
+
+        /// Whether a request names what a fault is about.
+        pub(crate) fn names(
+            state: &State,
+            api: ApiKey,
+            call: &Call,
+            frame: Bytes,
+            target: &Target,
+        ) -> Result<bool, ServeError> {
+            match api {
+                $(ApiKey::$api => guard::names::<$request>(state, call, frame, target),)*
+                _ => Err(unserved(api, call)),
             }
         }
     };
 }
+
+fn unserved(api: ApiKey, call: &Call) -> ServeError {
+    ServeError::Decode(DecodeError::Unsupported { api: api.code(), version: call.version })
+}
+
+pub(crate) use guard::Refusal;
+pub(crate) use throttle::throttled;
 
 pub(crate) use api_versions::unsupported as unsupported_api_versions;
 pub(crate) use join_group::for_version as join_group_answer;
@@ -176,11 +213,11 @@ fn serve_one<R: Api>(
     state: &mut State,
     call: &Call,
     frame: Bytes,
-    refusal: Option<ErrorCode>,
+    refusal: Option<&Refusal>,
 ) -> Result<Reply, ServeError> {
     let request: R = decode_request(call.version, frame)?;
     let served = match refusal {
-        Some(code) => Served::Now(request.refuse(call.version, code)),
+        Some(_) => guard::serve(request, state, call, refusal),
         None => request.serve(state, call),
     };
     Ok(match served {

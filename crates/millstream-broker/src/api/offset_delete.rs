@@ -52,3 +52,22 @@ impl Api for OffsetDeleteRequest {
         OffsetDeleteResponse::default().with_error_code(code.code())
     }
 }
+
+/// The answer that says `code` of each partition.
+pub(super) fn refuse_partitions(
+    request: &OffsetDeleteRequest,
+    _: i16,
+    code: ErrorCode,
+) -> Option<OffsetDeleteResponse> {
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|wanted| {
+            OffsetDeleteResponsePartition::default()
+                .with_partition_index(wanted.partition_index)
+                .with_error_code(code.code())
+        });
+        OffsetDeleteResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    Some(OffsetDeleteResponse::default().with_topics(topics.collect()))
+}

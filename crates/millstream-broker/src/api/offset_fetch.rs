@@ -59,6 +59,28 @@ impl Api for OffsetFetchRequest {
     }
 }
 
+/// The answer that says `code` of each partition.
+pub(super) fn refuse_partitions(
+    request: &OffsetFetchRequest,
+    version: i16,
+    code: ErrorCode,
+) -> Option<OffsetFetchResponse> {
+    if version < GROUPS {
+        return Some(request.refuse(0, code));
+    }
+    let groups = request.groups.iter().map(|group| {
+        let topics = group.topics.iter().flatten().map(|topic| {
+            let partitions = topic.partition_indexes.iter().map(|index| (*index, None));
+            let (name, id) = (&topic.name, topic.topic_id);
+            new_topic(version >= BY_ID, name, id, partitions.collect(), code)
+        });
+        OffsetFetchResponseGroup::default()
+            .with_group_id(group.group_id.clone())
+            .with_topics(topics.collect())
+    });
+    Some(OffsetFetchResponse::default().with_groups(groups.collect()))
+}
+
 fn failed(group: &OffsetFetchRequestGroup, code: ErrorCode) -> OffsetFetchResponseGroup {
     OffsetFetchResponseGroup::default()
         .with_group_id(group.group_id.clone())

@@ -1,24 +1,22 @@
 //! The cluster: frames of all connections in, frames out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
-use millstream_protocol::codec::RequestHeader;
 use millstream_protocol::messages as m;
-use millstream_protocol::{ApiKey, ErrorCode};
 use millstream_types::{BrokerId, ClusterId, Timestamp};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::ControlError;
 use super::config::ClusterConfig;
 use super::connection::{Connection, ConnectionId, Parked, Pending, RequestHead};
-use super::fault::{AfterReply, FaultAction, Faults};
+use super::fault::Faults;
 use super::frame::ResponseFrame;
 use super::state::{Answer, State};
 use super::timers::Timer;
 use super::transaction::Moment;
-use crate::api::{self, Call, Reply};
+use crate::api;
 
 /// What the cluster wants done with a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +38,8 @@ pub struct Cluster {
     next_connection: u64,
     pub(super) faults: Faults,
     output: VecDeque<(ConnectionId, Output)>,
+    /// Connections that were reset and not closed by the shell yet.
+    resets: BTreeSet<ConnectionId>,
     /// A moment and the wall clock at it: record times follow from `now`.
     epoch: (Instant, Timestamp),
 }
@@ -54,6 +54,7 @@ impl Cluster {
             next_connection: 0,
             faults: Faults::default(),
             output: VecDeque::new(),
+            resets: BTreeSet::new(),
             epoch: (now, wall),
         }
     }
@@ -115,6 +116,12 @@ impl Cluster {
         }
     }
 
+    /// Whether a connection that is closed is to be reset, so that the client meets an error
+    /// rather than an orderly end. Tells it once.
+    pub fn was_reset(&mut self, id: ConnectionId) -> bool {
+        self.resets.remove(&id)
+    }
+
     /// How many requests of a connection wait behind the one being served.
     #[must_use]
     pub fn backlog(&self, id: ConnectionId) -> usize {
@@ -164,7 +171,7 @@ impl Cluster {
     }
 
     /// Serves the requests of a connection until one has to wait.
-    fn run(&mut self, id: ConnectionId, now: Instant) {
+    pub(super) fn run(&mut self, id: ConnectionId, now: Instant) {
         while let Some(connection) = self.connections.get_mut(&id)
             && connection.pending.is_none()
             && let Some(frame) = connection.backlog.pop_front()
@@ -178,7 +185,7 @@ impl Cluster {
     pub(super) fn settle(&mut self, now: Instant) {
         loop {
             if let Some((id, answer)) = self.state.answered.pop_front() {
-                self.answer(id, answer);
+                self.answer(id, now, answer);
                 self.run(id, now);
             } else if let Some(id) = self.state.woken.pop_front() {
                 self.wake(id, now);
@@ -188,114 +195,7 @@ impl Cluster {
         }
     }
 
-    fn serve(&mut self, id: ConnectionId, node: BrokerId, now: Instant, frame: Bytes) {
-        let header = match RequestHeader::peek(&frame) {
-            Ok(header) => header,
-            Err(error) => {
-                warn!(%id, %error, "closing: the head of a request cannot be read");
-                return self.close(id);
-            }
-        };
-        let served = header.api().and_then(|api| Some((api, api::served_versions(api)?)));
-        let Some((api, versions)) = served else {
-            warn!(%id, api = header.api_key, "closing: this API is not served");
-            return self.close(id);
-        };
-        let client_id = header.client_id.unwrap_or_default();
-        let fault = self.faults.strike(api, node, &client_id);
-        let head = RequestHead {
-            api,
-            version: header.api_version,
-            correlation_id: header.correlation_id,
-            after: after_reply(fault),
-        };
-        if let Some(action) = fault {
-            debug!(%id, %api, ?action, "a fault strikes");
-        }
-        match fault {
-            Some(FaultAction::Disconnect) => return self.close(id),
-            Some(FaultAction::Drop) => return self.park(id, head, Parked::Forever, None),
-            Some(FaultAction::Delay(delay)) => {
-                return self.park(id, head, Parked::Delayed(frame), Some(now + delay));
-            }
-            _ => {}
-        }
-        if !versions.contains(head.version) {
-            return self.unsupported(id, &head);
-        }
-        let refusal = match fault {
-            Some(FaultAction::Error(code)) => Some(code),
-            _ => None,
-        };
-        let corrupt = fault == Some(FaultAction::CorruptRecords);
-        self.handle(id, node, now, head, &client_id, frame, refusal, corrupt);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one request with all that is known of it")]
-    fn handle(
-        &mut self,
-        id: ConnectionId,
-        node: BrokerId,
-        now: Instant,
-        head: RequestHead,
-        client_id: &str,
-        frame: Bytes,
-        refusal: Option<ErrorCode>,
-        corrupt: bool,
-    ) {
-        let call = Call {
-            version: head.version,
-            correlation_id: head.correlation_id,
-            client_id: client_id.to_owned(),
-            node,
-            connection: id,
-            now,
-            wall: self.wall(now),
-        };
-        match api::serve(&mut self.state, head.api, &call, frame, refusal) {
-            Ok(Reply::Frame(frame)) => self.reply(id, head.after, frame),
-            Ok(Reply::Silent) => self.after_silence(id, &head),
-            Ok(Reply::Close) => self.close(id),
-            Ok(Reply::Parked(mut parked, until)) => {
-                if let Parked::Fetch(plan) = &mut parked {
-                    plan.corrupt = corrupt;
-                }
-                let at_once = matches!(parked, Parked::Fetch(_)) && until.is_none();
-                self.park(id, head, parked, until);
-                if at_once {
-                    self.answer_fetch(id);
-                }
-            }
-            Err(error) => {
-                let api = head.api;
-                warn!(%id, %api, version = head.version, error = %Chain(&error), "closing");
-                self.close(id);
-            }
-        }
-    }
-
-    /// With `acks=0` a fault that closes or hangs the connection still does.
-    fn after_silence(&mut self, id: ConnectionId, head: &RequestHead) {
-        match head.after {
-            AfterReply::Send => {}
-            AfterReply::Disconnect => self.close(id),
-            AfterReply::Drop => self.park(id, head.clone(), Parked::Forever, None),
-        }
-    }
-
-    /// A version that is not served: ApiVersions is answered so that the client can choose another
-    /// (KIP-511), any other request is the client's mistake and closes the connection.
-    fn unsupported(&mut self, id: ConnectionId, head: &RequestHead) {
-        if head.api == ApiKey::ApiVersions
-            && let Ok(frame) = api::unsupported_api_versions(head.correlation_id)
-        {
-            return self.reply(id, head.after, frame);
-        }
-        warn!(%id, api = %head.api, version = head.version, "closing: this version is not served");
-        self.close(id);
-    }
-
-    fn park(
+    pub(super) fn park(
         &mut self,
         id: ConnectionId,
         head: RequestHead,
@@ -309,7 +209,7 @@ impl Cluster {
     }
 
     /// Takes the parked request of a connection.
-    fn unpark(&mut self, id: ConnectionId) -> Option<Pending> {
+    pub(super) fn unpark(&mut self, id: ConnectionId) -> Option<Pending> {
         let pending = self.connections.get_mut(&id)?.pending.take()?;
         self.state.fetching.remove(&id);
         if let Some(timer) = pending.timer {
@@ -318,60 +218,19 @@ impl Cluster {
         Some(pending)
     }
 
-    fn reply(&mut self, id: ConnectionId, after: AfterReply, frame: ResponseFrame) {
-        match after {
-            AfterReply::Send => self.output.push_back((id, Output::Frame(frame))),
-            AfterReply::Disconnect => self.close(id),
-            AfterReply::Drop => {
-                let head =
-                    RequestHead { api: ApiKey::ApiVersions, version: 0, correlation_id: 0, after };
-                self.park(id, head, Parked::Forever, None);
-            }
-        }
+    pub(super) fn send(&mut self, id: ConnectionId, frame: ResponseFrame) {
+        self.output.push_back((id, Output::Frame(frame)));
+    }
+
+    /// Closes a connection the hard way; the shell is told by [`was_reset`](Self::was_reset).
+    pub(super) fn reset(&mut self, id: ConnectionId) {
+        self.resets.insert(id);
+        self.close(id);
     }
 
     pub(super) fn close(&mut self, id: ConnectionId) {
         self.disconnect(id);
         self.output.push_back((id, Output::Close));
-    }
-
-    fn wait_is_over(&mut self, id: ConnectionId, now: Instant) {
-        let Some(connection) = self.connections.get(&id) else {
-            return;
-        };
-        let node = connection.node;
-        match connection.pending.as_ref().map(|pending| &pending.parked) {
-            Some(Parked::Fetch(_)) => {
-                self.answer_fetch(id);
-                self.run(id, now);
-            }
-            Some(Parked::Delayed(_)) => {
-                if let Some(pending) = self.unpark(id)
-                    && let Parked::Delayed(frame) = pending.parked
-                {
-                    self.serve_late(id, node, now, pending.head, frame);
-                    self.run(id, now);
-                }
-            }
-            Some(Parked::Group | Parked::Forever) | None => {}
-        }
-    }
-
-    fn serve_late(
-        &mut self,
-        id: ConnectionId,
-        node: BrokerId,
-        now: Instant,
-        head: RequestHead,
-        frame: Bytes,
-    ) {
-        let served = api::served_versions(head.api);
-        if !served.is_some_and(|versions| versions.contains(head.version)) {
-            return self.unsupported(id, &head);
-        }
-        let header = RequestHeader::peek(&frame).ok();
-        let client_id = header.and_then(|header| header.client_id).unwrap_or_default();
-        self.handle(id, node, now, head, &client_id, frame, None, false);
     }
 
     /// A parked fetch may have enough now.
@@ -383,30 +242,14 @@ impl Cluster {
             return;
         };
         if plan.is_ready(&self.state) {
-            self.answer_fetch(id);
+            self.answer_fetch(id, now);
             self.run(id, now);
         } else {
             plan.watch(&mut self.state, id);
         }
     }
 
-    fn answer_fetch(&mut self, id: ConnectionId) {
-        let Some(pending) = self.unpark(id) else {
-            return;
-        };
-        let Parked::Fetch(plan) = pending.parked else {
-            return;
-        };
-        match plan.answer(&mut self.state) {
-            Ok(frame) => self.reply(id, pending.head.after, frame),
-            Err(error) => {
-                warn!(%id, %error, "closing: a fetch cannot be answered");
-                self.close(id);
-            }
-        }
-    }
-
-    fn answer(&mut self, id: ConnectionId, answer: Answer) {
+    fn answer(&mut self, id: ConnectionId, now: Instant, answer: Answer) {
         let waits = self.connections.get(&id).and_then(|connection| connection.pending.as_ref());
         if !waits.is_some_and(|pending| matches!(pending.parked, Parked::Group)) {
             return;
@@ -425,35 +268,12 @@ impl Cluster {
             }
         };
         match frame {
-            Ok(frame) => self.reply(id, head.after, frame),
+            Ok(frame) => self.reply(id, now, head, frame),
             Err(error) => {
                 warn!(%id, %error, "closing: an answer cannot be encoded");
                 self.close(id);
             }
         }
-    }
-}
-
-const fn after_reply(fault: Option<FaultAction>) -> AfterReply {
-    match fault {
-        Some(FaultAction::ApplyThenDisconnect) => AfterReply::Disconnect,
-        Some(FaultAction::ApplyThenDrop) => AfterReply::Drop,
-        _ => AfterReply::Send,
-    }
-}
-
-/// An error with its causes in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(f, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
     }
 }
 

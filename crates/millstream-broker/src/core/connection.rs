@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millstream_protocol::ApiKey;
@@ -31,6 +32,8 @@ pub(crate) struct RequestHead {
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
     pub(crate) after: AfterReply,
+    /// How long the client is throttled.
+    pub(crate) throttle: Duration,
 }
 
 /// Why a request is not answered yet.
@@ -42,6 +45,8 @@ pub(crate) enum Parked {
     Group,
     /// A fault holds it back; then it is served.
     Delayed(Bytes),
+    /// It was answered; the connection is mute because its client is throttled.
+    Muted,
     /// A fault swallowed it: it is never answered.
     Forever,
 }
@@ -58,6 +63,8 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) node: BrokerId,
+    /// What the client called itself last.
+    pub(crate) client_id: String,
     pub(crate) backlog: VecDeque<Bytes>,
     pub(crate) pending: Option<Pending>,
 }
@@ -65,6 +72,6 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection to `node` on which nothing was sent yet.
     pub(crate) const fn new(node: BrokerId) -> Self {
-        Self { node, backlog: VecDeque::new(), pending: None }
+        Self { node, client_id: String::new(), backlog: VecDeque::new(), pending: None }
     }
 }

@@ -58,6 +58,15 @@ impl Cluster {
         self.faults.clear();
     }
 
+    /// Closes all connections of clients that call themselves so, now.
+    pub fn disconnect_clients(&mut self, client_id: &str) {
+        let theirs = self.connections.iter();
+        let theirs = theirs.filter(|(_, connection)| connection.client_id == client_id);
+        for id in theirs.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close(id);
+        }
+    }
+
     /// Kills a node: its connections close, other replicas lead. Its log survives.
     ///
     /// # Errors

@@ -19,6 +19,11 @@ impl ResponseFrame {
         &self.chunks
     }
 
+    /// A frame of these chunks.
+    pub(crate) const fn of(chunks: Vec<Bytes>) -> Self {
+        Self { chunks }
+    }
+
     /// The chunks, in order.
     #[must_use]
     pub fn into_chunks(self) -> Vec<Bytes> {

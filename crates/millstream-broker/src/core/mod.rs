@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod producers;
 mod rng;
+mod serving;
 pub(crate) mod session;
 pub(crate) mod state;
 pub(crate) mod timers;

@@ -58,6 +58,9 @@ impl Connection {
         loop {
             let taken = self.hub.take(self.id, &mut self.writing);
             self.write()?;
+            if taken.reset {
+                return self.stream.set_zero_linger();
+            }
             if taken.closed {
                 return Ok(());
             }
@@ -117,7 +120,12 @@ impl Connection {
             loop {
                 match decoder.next_frame() {
                     Ok(Some(frame)) => cluster.handle_frame(id, Instant::now(), frame),
-                    Ok(None) => return true,
+                    Ok(None) => {
+                        if let Some((_, partial)) = decoder.buffer().split_first_chunk::<4>() {
+                            cluster.handle_partial_frame(id, partial);
+                        }
+                        return true;
+                    }
                     Err(error) => {
                         warn!(%id, %error, "closing: the client sent no Kafka frame");
                         return false;

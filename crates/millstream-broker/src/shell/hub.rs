@@ -15,6 +15,7 @@ use crate::core::{Cluster, ConnectionId, Output};
 struct Outbox {
     chunks: VecDeque<Bytes>,
     closed: bool,
+    reset: bool,
     wake: Arc<Notify>,
 }
 
@@ -39,6 +40,8 @@ pub(super) struct SharedHub {
 pub(super) struct Taken {
     /// The connection is to be closed once its output is written.
     pub(super) closed: bool,
+    /// It is reset instead.
+    pub(super) reset: bool,
     /// Whether more requests may be read.
     pub(super) may_read: bool,
 }
@@ -68,7 +71,7 @@ impl SharedHub {
     pub(super) fn connect(&self, node: BrokerId, wake: Arc<Notify>) -> ConnectionId {
         let mut hub = self.lock();
         let id = hub.cluster.connect(node);
-        let outbox = Outbox { chunks: VecDeque::new(), closed: false, wake };
+        let outbox = Outbox { chunks: VecDeque::new(), closed: false, reset: false, wake };
         hub.outboxes.insert(id, outbox);
         self.pump(&mut hub);
         id
@@ -87,10 +90,10 @@ impl SharedHub {
         let mut hub = self.lock();
         let may_read = hub.cluster.backlog(id) < hub.cluster.config().limits.backlog;
         let Some(outbox) = hub.outboxes.get_mut(&id) else {
-            return Taken { closed: true, may_read: false };
+            return Taken { closed: true, reset: false, may_read: false };
         };
         into.append(&mut outbox.chunks);
-        Taken { closed: outbox.closed, may_read }
+        Taken { closed: outbox.closed, reset: outbox.reset, may_read }
     }
 
     /// The deadline that the timer task arms.
@@ -102,9 +105,11 @@ impl SharedHub {
 
     fn pump(&self, hub: &mut Hub) {
         while let Some((id, output)) = hub.cluster.poll_output() {
+            let reset = output == Output::Close && hub.cluster.was_reset(id);
             let Some(outbox) = hub.outboxes.get_mut(&id) else {
                 continue;
             };
+            outbox.reset |= reset;
             match output {
                 Output::Frame(frame) => outbox.chunks.extend(frame.into_chunks()),
                 Output::Close => outbox.closed = true,

@@ -44,7 +44,7 @@ impl Broker {
         BrokerBuilder {
             config,
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            advertise: None,
+            advertise: Vec::new(),
         }
     }
 }
@@ -55,7 +55,14 @@ impl Broker {
 pub struct BrokerBuilder {
     config: ClusterConfig,
     listen: SocketAddr,
-    advertise: Option<String>,
+    advertise: Vec<Advertised>,
+}
+
+/// What clients are told of the address of a node.
+#[derive(Clone, Debug)]
+struct Advertised {
+    host: String,
+    port: Option<u16>,
 }
 
 /// Why a cluster did not start, or a node did not start again.
@@ -101,7 +108,21 @@ impl BrokerBuilder {
 
     /// The host that clients are told, where it is not the address listened on.
     pub fn advertise(mut self, host: impl Into<String>) -> Self {
-        self.advertise = Some(host.into());
+        let host = host.into();
+        self.advertise = vec![Advertised { host, port: None }];
+        self
+    }
+
+    /// The addresses that clients are told, one per node: those of proxies before the nodes, for
+    /// example. [`RunningCluster::address`] and [`RunningCluster::bootstrap`] stay the real ones.
+    pub fn advertise_addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let addresses = addresses.into_iter();
+        self.advertise = addresses
+            .map(|address| Advertised {
+                host: address.ip().to_string(),
+                port: Some(address.port()),
+            })
+            .collect();
         self
     }
 

@@ -65,6 +65,11 @@ impl RunningCluster {
         self.hub.with(|cluster| cluster.clear_faults());
     }
 
+    /// Closes all connections of clients that call themselves so, now.
+    pub fn disconnect_clients(&self, client_id: &str) {
+        self.hub.with(|cluster| cluster.disconnect_clients(client_id));
+    }
+
     /// Creates a topic with as many replicas as the cluster gives by default.
     ///
     /// # Errors

@@ -11,4 +11,5 @@ mod groups;
 mod hostile;
 mod produce;
 mod sessions;
+mod targets;
 mod versions;

@@ -1,5 +1,8 @@
 //! Every API that is served, in every version: a request is understood and its answer readable.
 
+use std::fmt::Debug;
+use std::time::Duration;
+
 use millstream_broker::{ApiKey, ErrorCode, Fault};
 use millstream_protocol::api::supported_versions;
 use millstream_protocol::messages::{self as m, Request};
@@ -8,33 +11,62 @@ use uuid::Uuid;
 use crate::bench::{Bench, batch, produce_request, text, topic_name};
 use crate::fetch::{partition, request};
 
+/// What a cluster does with the requests of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Serve,
+    Refuse,
+    RefuseItems,
+    Throttle,
+}
+
 /// Sends a request in every version in which it can be said, to a cluster that does what is asked
-/// and to one that refuses; `fit` makes it sayable.
-fn sweep<R: Request + Clone>(
+/// and to such that refuse it or throttle the client; `fit` makes it sayable.
+fn sweep<R: Request<Response: Debug> + Clone>(
     request: &R,
     fit: impl Fn(i16, R) -> R,
     check: impl Fn(i16, R::Response),
 ) {
-    for refuse in [false, true] {
+    for mood in [Mood::Serve, Mood::Refuse, Mood::RefuseItems, Mood::Throttle] {
         let versions = supported_versions(R::KEY);
         for version in versions.min..=versions.max {
             let mut bench = Bench::new(1).topic("t", 2);
             bench.produce(1, "t", 0, &["a"]);
-            if refuse {
-                bench.cluster.fault(Fault::on(R::KEY).error(ErrorCode::UnknownServerError));
+            let fault = Fault::on(R::KEY);
+            match mood {
+                Mood::Serve => {}
+                Mood::Refuse => bench.cluster.fault(fault.error(ErrorCode::UnknownServerError)),
+                Mood::RefuseItems => {
+                    bench.cluster.fault(fault.each_item().error(ErrorCode::UnknownServerError));
+                }
+                Mood::Throttle => {
+                    bench.cluster.fault(fault.throttle(Duration::from_millis(250)));
+                }
             }
             let connection = bench.connect(1);
             let sent = bench.send(connection, version, &fit(version, request.clone()));
             let answer = bench.answer::<R>(sent);
             let Some(answer) = answer else {
                 let closed = bench.is_closed(connection);
-                panic!("{} {version}: not answered (closed: {closed}, refused: {refuse})", R::KEY);
+                panic!("{} {version}: not answered (closed: {closed}, {mood:?})", R::KEY);
             };
-            if !refuse {
-                check(version, answer);
+            match mood {
+                Mood::Serve => check(version, answer),
+                Mood::Throttle => {
+                    assert_throttled(R::KEY, version, &format!("{answer:?}"));
+                    check(version, answer);
+                }
+                Mood::Refuse | Mood::RefuseItems => {}
             }
         }
     }
+}
+
+/// Every answer has a place for the throttle time since version 3 at the latest.
+fn assert_throttled(api: ApiKey, version: i16, answer: &str) {
+    let told = answer.contains("throttle_time_ms: 250");
+    let can_tell = version >= 3 && answer.contains("throttle_time_ms");
+    assert!(told || !can_tell, "{api} {version}: {answer}");
 }
 
 fn topic_id(bench_topic: &str) -> Uuid {

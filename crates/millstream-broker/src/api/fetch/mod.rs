@@ -16,7 +16,7 @@ use millstream_protocol::messages::fetch_response::{FetchableTopicResponse, Part
 use millstream_protocol::messages::{FetchRequest, FetchResponse};
 use millstream_types::BrokerId;
 
-use super::{Api, Call, Served};
+use super::{Api, Call, Refusal, Served};
 use crate::core::connection::{ConnectionId, Parked};
 use crate::core::frame::ResponseFrame;
 use crate::core::session::{FetchContext, FetchedPartitions, SessionRequest};
@@ -44,6 +44,8 @@ pub(crate) struct FetchPlan {
     committed_only: bool,
     /// Whether a fault flips a bit in the answer.
     pub(crate) corrupt: bool,
+    /// The partitions that a fault refuses.
+    pub(crate) refused: Option<Refusal>,
 }
 
 impl Api for FetchRequest {
@@ -69,6 +71,7 @@ impl Api for FetchRequest {
             max_bytes,
             committed_only,
             corrupt: false,
+            refused: None,
         };
         let wait = Duration::from_millis(u64::try_from(max_wait).unwrap_or(0));
         if wait.is_zero() || plan.is_ready(state) {
@@ -198,7 +201,15 @@ impl FetchPlan {
             let response = FetchResponse::default().with_error_code(code.code());
             return super::encode::<FetchRequest>(self.version, self.correlation_id, &response);
         };
-        let reads = read::read(state, self.node, partitions, self.committed_only, self.max_bytes);
+        let mut reads =
+            read::read(state, self.node, partitions, self.committed_only, self.max_bytes);
+        if let Some(Refusal { code, target: Some(target) }) = &self.refused {
+            for read in &mut reads {
+                if target.means_partition(&read.key, state) {
+                    *read = PartitionRead::failed(read.key.clone(), *code);
+                }
+            }
+        }
         let (session_id, reads) = self.settle(state, reads);
         Ok(encode::fetch_response(
             state,

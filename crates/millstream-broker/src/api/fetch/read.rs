@@ -29,7 +29,7 @@ pub(super) struct PartitionRead {
 }
 
 impl PartitionRead {
-    fn failed(key: PartitionKey, error: ErrorCode) -> Self {
+    pub(super) fn failed(key: PartitionKey, error: ErrorCode) -> Self {
         Self {
             key,
             error,
