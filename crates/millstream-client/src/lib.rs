@@ -38,6 +38,7 @@ pub mod config;
 pub mod consumer;
 mod driver;
 pub mod error;
+pub mod metrics;
 mod net;
 mod observe;
 pub mod producer;
@@ -58,8 +59,8 @@ pub use error::{BuildError, ClientClosed};
 pub use millstream_protocol::{ErrorClass, ErrorCode};
 pub use millstream_types::Record;
 pub use producer::{
-    Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Producer,
-    ProducerBuilder, Receipt, SendError,
+    Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Partitioner, Producer,
+    ProducerBuilder, ProducerInterceptor, Receipt, SendError, TopicProducer,
 };
 
 /// The program of the page on configuration compiles.

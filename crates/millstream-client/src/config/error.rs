@@ -19,6 +19,16 @@ pub enum ConfigError {
         /// What it can be.
         expected: String,
     },
+    /// A value does not fit a property whose name has a part of the caller's own.
+    #[error("{name} = {value:?} is not {expected}")]
+    InvalidNamed {
+        /// The property.
+        name: String,
+        /// What it was set to.
+        value: String,
+        /// What it can be.
+        expected: &'static str,
+    },
     /// Two settings contradict each other.
     #[error("{first} and {second} contradict each other: {reason}")]
     Conflict {

@@ -5,6 +5,8 @@
 pub(super) enum Standing {
     /// A property of another client, or of the JVM: no harm in passing it over.
     NotOurs,
+    /// What it tunes is done in another way here: said in the log, and passed over.
+    NoEffect(&'static str),
     /// It asks for what this client cannot do: passing it over would do harm.
     Unsupported(&'static str),
     /// No Kafka client knows it; perhaps this one was meant.
@@ -15,6 +17,9 @@ pub(super) enum Standing {
 pub(super) fn standing(name: &str) -> Standing {
     if let Some((_, reason)) = UNSUPPORTED.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Standing::Unsupported(reason);
+    }
+    if let Some((_, reason)) = NO_EFFECT.iter().find(|(known, _)| *known == name) {
+        return Standing::NoEffect(reason);
     }
     let known = PRODUCER.iter().chain(CONSUMER).chain(COMMON).chain(JVM);
     if known.clone().any(|known| *known == name) {
@@ -32,8 +37,28 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("ssl.", "TLS is not built in; use a PLAINTEXT listener"),
     ("sasl.", "SASL is not built in; use a PLAINTEXT listener"),
     ("interceptor.classes", "interceptors are Java classes; wrap the client instead"),
-    ("partitioner.class", "partitioners are Java classes; name the partition of each record"),
-    ("transactional.id", "transactions are not built in"),
+    ("partitioner.rack.aware", "racks do not choose partitions (KIP-1123)"),
+    ("client.software.", "brokers are told Millstream's own name and version"),
+    ("topic.blacklist", "name the topics that are wanted"),
+];
+
+/// Properties, most of them librdkafka's, of mechanisms that this client does not have or need.
+const NO_EFFECT: &[(&str, &str)] = &[
+    ("batch.num.messages", "batches are bounded by batch.size"),
+    ("bootstrap.resolve.timeout.ms", "names are resolved anew at each attempt to connect"),
+    ("broker.address.ttl", "names are resolved anew at each attempt to connect"),
+    ("coordinator.query.interval.ms", "a coordinator is looked up when it is not known"),
+    ("debug", "use a tracing subscriber"),
+    ("delivery.report.only.error", "every delivery can be looked at or dropped"),
+    ("enable.metrics.push", "brokers are not sent metrics (KIP-714)"),
+    ("log_level", "use a tracing subscriber"),
+    ("queue.buffering.backpressure.threshold", "requests are built when a broker can take one"),
+    ("queue.buffering.max.messages", "records are bounded by buffer.memory"),
+    ("socket.max.fails", "a connection whose request timed out is closed"),
+    ("statistics.interval.ms", "use `metrics`, or a recorder of the metrics facade"),
+    ("sticky.partitioning.linger.ms", "records without a key stick to a partition for a batch"),
+    ("topic.metadata.propagation.max.ms", "a topic is waited for as long as max.block.ms"),
+    ("topic.metadata.refresh.fast.interval.ms", "waits between tries follow retry.backoff.ms"),
 ];
 
 const COMMON: &[&str] = &[
@@ -65,8 +90,10 @@ const PRODUCER: &[&str] = &[
     "acks",
     "batch.size",
     "buffer.memory",
+    "compression.codec",
     "compression.gzip.level",
     "compression.lz4.level",
+    "compression.level",
     "compression.type",
     "compression.zstd.level",
     "delivery.timeout.ms",
@@ -76,11 +103,26 @@ const PRODUCER: &[&str] = &[
     "max.block.ms",
     "max.in.flight.requests.per.connection",
     "max.request.size",
+    "max.in.flight",
+    "message.max.bytes",
+    "message.send.max.retries",
+    "message.timeout.ms",
+    "metadata.broker.list",
     "metadata.max.idle.ms",
+    "partitioner",
+    "partitioner.class",
     "partitioner.adaptive.partitioning.enable",
     "partitioner.availability.timeout.ms",
     "partitioner.ignore.keys",
+    "queue.buffering.max.kbytes",
+    "queue.buffering.max.ms",
+    "request.required.acks",
+    "socket.keepalive.enable",
+    "socket.nagle.disable",
+    "socket.timeout.ms",
     "transaction.timeout.ms",
+    "transaction.two.phase.commit.enable",
+    "transactional.id",
     "value.serializer",
 ];
 
@@ -113,7 +155,6 @@ const CONSUMER: &[&str] = &[
 const JVM: &[&str] = &[
     "auto.include.jmx.reporter",
     "config.providers",
-    "enable.metrics.push",
     "metric.reporters",
     "metrics.num.samples",
     "metrics.recording.level",
@@ -144,6 +185,7 @@ mod tests {
     fn tells_foreign_from_unsupported_from_unknown() {
         assert_eq!(standing("key.serializer"), Standing::NotOurs);
         assert!(matches!(standing("ssl.keystore.location"), Standing::Unsupported(_)));
+        assert!(matches!(standing("statistics.interval.ms"), Standing::NoEffect(_)));
         assert_eq!(standing("linger.sm"), Standing::Unknown(Some("linger.ms")));
         assert_eq!(standing("no.such.thing.at.all"), Standing::Unknown(None));
     }

@@ -1,8 +1,9 @@
 //! Reads properties one by one, typed, and notices which ones nobody read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::aliases::Translated;
 use super::error::ConfigError;
 use super::names::{self, Standing};
 use super::properties::Properties;
@@ -14,11 +15,20 @@ use super::properties::Properties;
 pub(crate) struct PropertyReader<'a> {
     properties: &'a Properties,
     unread: BTreeSet<&'a str>,
+    /// Under which name the configuration has a property, where that is not Java's.
+    spellings: BTreeMap<&'static str, &'static str>,
 }
 
 impl<'a> PropertyReader<'a> {
     pub(crate) fn new(properties: &'a Properties) -> Self {
-        Self { properties, unread: properties.iter().map(|(name, _)| name).collect() }
+        let unread = properties.iter().map(|(name, _)| name).collect();
+        Self { properties, unread, spellings: BTreeMap::new() }
+    }
+
+    /// Reads properties that may have been under librdkafka's names.
+    pub(crate) fn of(translated: &'a Translated) -> Self {
+        let spellings = translated.spellings.clone();
+        Self { spellings, ..Self::new(&translated.properties) }
     }
 
     /// A property as it stands.
@@ -40,10 +50,41 @@ impl<'a> PropertyReader<'a> {
         match read(text) {
             Some(value) => Ok(Some(value)),
             None => Err(ConfigError::Invalid {
-                name,
+                name: self.spellings.get(name).copied().unwrap_or(name),
                 value: text.to_owned(),
                 expected: expected.to_owned(),
             }),
+        }
+    }
+
+    /// The properties whose names begin with `prefix`: the rest of the name, and the value.
+    pub(crate) fn with_prefix(&mut self, prefix: &str) -> Vec<(&'a str, &'a str)> {
+        let found: Vec<_> = self
+            .properties
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, name, value.trim())))
+            .filter(|(rest, ..)| !rest.is_empty())
+            .collect();
+        for (_, name, _) in &found {
+            self.unread.remove(name);
+        }
+        found.into_iter().map(|(rest, _, value)| (rest, value)).collect()
+    }
+
+    /// A property of which only one value can be had.
+    pub(crate) fn only(
+        &mut self,
+        name: &'static str,
+        only: &str,
+        reason: &'static str,
+    ) -> Result<(), ConfigError> {
+        match self.text(name) {
+            Some(text) if !text.eq_ignore_ascii_case(only) => Err(ConfigError::Unsupported {
+                name: name.to_owned(),
+                value: text.to_owned(),
+                reason,
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -109,6 +150,9 @@ impl<'a> PropertyReader<'a> {
             match names::standing(name) {
                 Standing::NotOurs => {
                     tracing::debug!(property = name, "property is of no use to this client");
+                }
+                Standing::NoEffect(reason) => {
+                    tracing::warn!(property = name, reason, "property has no effect here");
                 }
                 Standing::Unsupported(reason) => {
                     return Err(ConfigError::Unsupported {

@@ -18,8 +18,9 @@ use millstream_client_core::engine::Action;
 use millstream_client_core::{Engine, Event};
 use tokio::time::{Sleep, sleep_until};
 
-use super::handle::{EventSink, Shared};
+use super::handle::{EventSink, Shared, lock};
 use super::io_thread::IoThread;
+use crate::metrics::NetworkMetrics;
 use crate::net::{Connector, Dialing, Transport};
 use crate::observe;
 
@@ -39,7 +40,7 @@ pub(super) struct Driver {
     ready: Vec<ConnectionId>,
     timer: Option<Pin<Box<Sleep>>>,
     finished: bool,
-    requests_seen: u64,
+    network: NetworkMetrics,
     /// Keeps the thread alive as long as the driver.
     _io: IoThread,
 }
@@ -72,7 +73,7 @@ impl Driver {
             ready: Vec::new(),
             timer: None,
             finished: false,
-            requests_seen: 0,
+            network: NetworkMetrics::default(),
             _io: io,
         }
     }
@@ -93,7 +94,12 @@ impl Driver {
         }
         self.ready = ready;
         self.engine.poll(now);
-        busy | self.hand_out(now)
+        busy |= self.hand_out(now);
+        if busy {
+            *lock(&self.shared.network) = self.network;
+        }
+        self.sink.round(now, busy, &self.network);
+        busy
     }
 
     /// Does what the engine says.
@@ -103,7 +109,7 @@ impl Driver {
             busy = true;
             match action {
                 Action::Dial(dial) => self.dial(dial),
-                Action::Close(id) => drop(self.sockets.remove(&id)),
+                Action::Close(id) => self.forget(id),
             }
         }
         while let Some(id) = self.engine.poll_writable() {
@@ -119,9 +125,9 @@ impl Driver {
             }
         }
         let requests = self.engine.requests_sent();
-        if requests != self.requests_seen {
-            observe::requests_sent(requests - self.requests_seen);
-            self.requests_seen = requests;
+        if requests != self.network.request_total {
+            observe::requests_sent(requests - self.network.request_total);
+            self.network.request_total = requests;
         }
         busy
     }
@@ -147,11 +153,13 @@ impl Driver {
                 Poll::Pending => return,
                 Poll::Ready(Ok(transport)) => {
                     observe::connected();
+                    self.network.connection_creation_total += 1;
                     socket.state = SocketState::Open(transport);
                     self.engine.handle_connected(now, id);
                 }
                 Poll::Ready(Err(error)) => {
                     observe::connection_failed();
+                    self.network.connection_failure_total += 1;
                     return self.disconnected(now, id, &error.to_string());
                 }
             }
@@ -177,6 +185,7 @@ impl Driver {
                 }
                 Poll::Ready(Ok(count)) => {
                     observe::bytes_received(count);
+                    self.network.incoming_byte_total += count as u64;
                     self.engine.handle_received(now, id);
                     turn += count;
                 }
@@ -204,6 +213,7 @@ impl Driver {
                 }
                 Poll::Ready(Ok(count)) => {
                     observe::bytes_sent(count);
+                    self.network.outgoing_byte_total += count as u64;
                     self.engine.handle_written(id, count);
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -212,14 +222,22 @@ impl Driver {
         }
     }
 
+    fn forget(&mut self, id: ConnectionId) {
+        let socket = self.sockets.remove(&id);
+        if socket.is_some_and(|socket| matches!(socket.state, SocketState::Open(_))) {
+            self.network.connection_close_total += 1;
+        }
+    }
+
     fn disconnected(&mut self, now: Instant, id: ConnectionId, reason: &str) {
-        self.sockets.remove(&id);
+        self.forget(id);
         self.engine.handle_disconnected(now, id, reason);
     }
 
     /// Arms the timer for the engine's next deadline. Returns whether that has passed already.
     fn arm(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.engine.poll_timeout() else {
+        let deadlines = [self.engine.poll_timeout(), self.sink.next_round()];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
             self.timer = None;
             return false;
         };
@@ -262,6 +280,7 @@ impl Future for Driver {
 /// an answer that will not come.
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.sink.finish(&self.network);
         self.shared.close();
     }
 }

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Instant;
 
 use millstream_client_core::{Command, CommandId, Completion, Event};
 use tokio::sync::oneshot;
@@ -13,12 +14,28 @@ use tokio::sync::oneshot;
 use super::io_thread::IoThread;
 use super::ready::ReadyList;
 use crate::error::ClientClosed;
+use crate::metrics::NetworkMetrics;
 
 /// What takes the engine's events other than completed calls. Runs on the I/O thread: it must be
 /// quick and must not block.
 pub(crate) trait EventSink: Send + 'static {
     /// The engine says `event`.
     fn handle_event(&mut self, event: Event);
+
+    /// The driver went round; `is_busy` if there was something to do.
+    fn round(&mut self, now: Instant, is_busy: bool, network: &NetworkMetrics) {
+        let _ = (now, is_busy, network);
+    }
+
+    /// When it wants the driver to go round though nothing happened.
+    fn next_round(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The driver ends.
+    fn finish(&mut self, network: &NetworkMetrics) {
+        let _ = network;
+    }
 }
 
 /// A sink for clients whose engine only completes calls.
@@ -91,6 +108,11 @@ impl ClientHandle {
         !lock(&self.shared.queue).replies.is_empty()
     }
 
+    /// What went over the connections so far, as of the driver's last round.
+    pub(crate) fn network(&self) -> NetworkMetrics {
+        *lock(&self.shared.network)
+    }
+
     /// Whether the driver has ended.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.shared.queue).closed
@@ -108,6 +130,8 @@ impl fmt::Debug for ClientHandle {
 pub(super) struct Shared {
     queue: Mutex<Queue>,
     next_id: AtomicU64,
+    /// What went over the connections, as of the last round.
+    pub(super) network: Mutex<NetworkMetrics>,
     /// What the driver has to look at; also its waker.
     pub(super) ready: Arc<ReadyList>,
 }

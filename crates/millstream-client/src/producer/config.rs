@@ -6,28 +6,31 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use millstream_client_core::Engine;
 use millstream_client_core::outbox::Acks;
 use millstream_client_core::producer::{
-    Clock, ProducerConfig, ProducerConfigError, ProducerMachine, ProducerShared,
+    Clock, Partitioner, ProducerConfig, ProducerConfigError, ProducerInterceptor, ProducerMachine,
+    ProducerShared,
 };
 use millstream_protocol::compression::Compression;
 use millstream_types::Timestamp;
 
 use super::Producer;
+use super::properties::topic_compression;
 use super::workers::CompressionThreads;
-use crate::config::{ClientConfig, ConfigError, Properties, PropertyReader, client_setters};
+use crate::config::{ClientConfig, ConfigError, Properties, client_setters};
 use crate::driver;
 use crate::error::BuildError;
+use crate::metrics::ProducerPublisher;
 use crate::net::TcpConnector;
 
 /// Settings of a producer on its way to be built.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is built until `build` is called"]
 pub struct ProducerBuilder {
-    client: ClientConfig,
-    config: ProducerConfig,
+    pub(super) client: ClientConfig,
+    pub(super) config: ProducerConfig,
     /// As the caller said; Java turns idempotence off by itself where it cannot be had.
-    idempotence: Option<bool>,
-    auto_create_topics: bool,
-    properties: Properties,
+    pub(super) idempotence: Option<bool>,
+    pub(super) auto_create_topics: bool,
+    pub(super) properties: Properties,
 }
 
 impl ProducerBuilder {
@@ -86,6 +89,18 @@ impl ProducerBuilder {
         self
     }
 
+    /// The codec of one topic's batches, instead of that of all topics.
+    pub fn topic_compression(mut self, topic: &str, codec: Compression) -> Self {
+        topic_compression(&mut self.config, topic).codec = Some(codec);
+        self
+    }
+
+    /// The level of one topic's codec. A level that the codec does not have here is refused.
+    pub fn topic_compression_level(mut self, topic: &str, level: i32) -> Self {
+        topic_compression(&mut self.config, topic).level = Some(level);
+        self
+    }
+
     /// The bytes that accepted records may take until they are acknowledged. Default: 32 MiB.
     #[doc(alias = "buffer.memory")]
     pub const fn buffer_memory(mut self, bytes: usize) -> Self {
@@ -121,6 +136,32 @@ impl ProducerBuilder {
         self
     }
 
+    /// How the partition of a record is chosen that names none. Default: Java's built-in way.
+    ///
+    /// ```
+    /// use millstream_client::{Partitioner, Producer, Record};
+    /// use millstream_client::producer::TopicPartitions;
+    /// use millstream_types::PartitionId;
+    ///
+    /// let by_length = |record: &Record<'_>, topic: &TopicPartitions<'_>| {
+    ///     let length = record.value_bytes().map_or(0, <[u8]>::len);
+    ///     PartitionId((length % topic.count() as usize) as i32)
+    /// };
+    /// let builder = Producer::builder(["localhost:9092"]).partitioner(Partitioner::custom(by_length));
+    /// ```
+    #[doc(alias = "partitioner.class")]
+    pub fn partitioner(mut self, partitioner: Partitioner) -> Self {
+        self.config.partitioner = partitioner;
+        self
+    }
+
+    /// Appends a hook of the application's.
+    #[doc(alias = "interceptor.classes")]
+    pub fn interceptor(mut self, interceptor: impl ProducerInterceptor) -> Self {
+        self.config.interceptors.add(Arc::new(interceptor));
+        self
+    }
+
     /// Whether records with a key are spread like those without one. Default: no.
     #[doc(alias = "partitioner.ignore.keys")]
     pub const fn partitioner_ignore_keys(mut self, ignore: bool) -> Self {
@@ -133,6 +174,14 @@ impl ProducerBuilder {
     #[doc(alias = "partitioner.adaptive.partitioning.enable")]
     pub const fn adaptive_partitioning(mut self, on: bool) -> Self {
         self.config.adaptive_partitioning = on;
+        self
+    }
+
+    /// When a broker that answers no request gets no more of the records without a key (KIP-794);
+    /// zero: never. Default: never.
+    #[doc(alias = "partitioner.availability.timeout.ms")]
+    pub const fn availability_timeout(mut self, timeout: Duration) -> Self {
+        self.config.availability_timeout = timeout;
         self
     }
 
@@ -185,7 +234,7 @@ impl ProducerBuilder {
         config.seed = engine_config.seed;
         config.idempotence =
             self.idempotence.unwrap_or(config.acks == Acks::All && config.max_in_flight <= 5);
-        let workers = Arc::new(CompressionThreads::new(config.compression));
+        let workers = Arc::new(CompressionThreads::new(&config));
         let delivery_timeout = config.delivery_timeout;
         let shared =
             ProducerShared::new(config, Arc::new(SystemClock), workers).map_err(invalid)?;
@@ -193,56 +242,10 @@ impl ProducerBuilder {
         let engine = Engine::new(&engine_config, Some(machine), None);
         let connector = TcpConnector { options: self.client.socket.clone() };
         let thread = self.client.thread()?;
-        let handle = driver::spawn(&thread, engine, Arc::new(connector), ());
+        let publisher = ProducerPublisher::new(Arc::clone(&shared), engine_config.client_id);
+        let handle = driver::spawn(&thread, engine, Arc::new(connector), publisher);
         shared.set_driver_waker(handle.waker());
         Ok(Producer::new(shared, handle, delivery_timeout))
-    }
-
-    fn read_properties(&mut self) -> Result<(), ConfigError> {
-        let properties = std::mem::take(&mut self.properties);
-        let mut reader = PropertyReader::new(&properties);
-        self.client.read(&mut reader)?;
-        let config = &mut self.config;
-        let acks = [("all", Acks::All), ("-1", Acks::All), ("1", Acks::Leader), ("0", Acks::None)];
-        set(&mut config.acks, reader.one_of("acks", &acks)?);
-        if let Some(on) = reader.flag("enable.idempotence")? {
-            self.idempotence = Some(on);
-        }
-        set(&mut config.linger, reader.millis("linger.ms")?);
-        let size = 1..=i32::MAX as usize;
-        set(&mut config.batch_size, reader.number("batch.size", size.clone())?);
-        set(&mut config.buffer_memory, reader.number("buffer.memory", 1..=usize::MAX)?);
-        set(&mut config.max_request_size, reader.number("max.request.size", size.clone())?);
-        set(&mut config.max_block, reader.millis("max.block.ms")?);
-        set(&mut config.delivery_timeout, reader.millis("delivery.timeout.ms")?);
-        let name = "max.in.flight.requests.per.connection";
-        set(&mut config.max_in_flight, reader.number(name, size)?);
-        set(&mut config.ignore_keys, reader.flag("partitioner.ignore.keys")?);
-        let name = "partitioner.adaptive.partitioning.enable";
-        set(&mut config.adaptive_partitioning, reader.flag(name)?);
-        let idle = &mut self.client.engine.metadata_max_idle;
-        set(idle, reader.millis("metadata.max.idle.ms")?);
-        let codecs = Compression::ALL.map(|codec| (codec.name(), codec));
-        set(&mut config.compression, reader.one_of("compression.type", &codecs)?);
-        let levels = i32::MIN..=i32::MAX;
-        for (codec, name) in [
-            (Compression::Gzip, "compression.gzip.level"),
-            (Compression::Lz4, "compression.lz4.level"),
-            (Compression::Zstd, "compression.zstd.level"),
-        ] {
-            // As in Java, the levels of other codecs are read and of no use.
-            let level = reader.number(name, levels.clone())?;
-            if level.is_some() && codec == config.compression {
-                config.compression_level = level;
-            }
-        }
-        reader.finish()
-    }
-}
-
-fn set<T>(into: &mut T, read: Option<T>) {
-    if let Some(read) = read {
-        *into = read;
     }
 }
 

@@ -3,6 +3,8 @@
 mod blocking;
 mod config;
 mod error;
+mod properties;
+mod typed;
 mod workers;
 
 use std::fmt;
@@ -12,20 +14,24 @@ use std::time::{Duration, Instant};
 
 use millstream_client_core::Completion;
 use millstream_client_core::producer::{ProducerCommand, ProducerCompletion, ProducerShared};
-use millstream_types::{Offset, Record, TopicPartition};
+use millstream_types::{Offset, Record, Serde, TopicName, TopicPartition};
 
 use blocking::block_on;
 
 use crate::driver::ClientHandle;
+use crate::metrics::ProducerMetrics;
 
 pub use config::ProducerBuilder;
 pub use error::SendError;
 pub use millstream_client_core::outbox::Acks;
 pub use millstream_client_core::producer::{
-    Delivery, DeliveryCause, DeliveryError, DeliveryFailure, Enqueue, EnqueueError, Flush,
-    FlushReport, NotWritten, Receipt, ReturnedRecord, UnknownDelivery, murmur2, partition_for_key,
+    AcknowledgedOutcome, Acknowledgement, CustomPartitioner, Delivery, DeliveryCause,
+    DeliveryError, DeliveryFailure, Enqueue, EnqueueError, Flush, FlushReport, InterceptedRecord,
+    NotWritten, Partitioner, ProducerInterceptor, Receipt, ReturnedRecord, TopicPartitions,
+    UnknownDelivery, murmur2, partition_for_key,
 };
 pub use millstream_protocol::compression::Compression;
+pub use typed::TopicProducer;
 
 /// Writes records to topics.
 ///
@@ -104,6 +110,9 @@ impl Producer {
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
     pub fn enqueue_blocking(&self, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        if self.shared.has_interceptors() {
+            return block_on(Enqueue::new(&self.shared, record));
+        }
         match self.shared.try_enqueue(record) {
             Err(EnqueueError::Full { .. } | EnqueueError::TopicPending { .. }) => {
                 block_on(Enqueue::new(&self.shared, record))
@@ -146,6 +155,67 @@ impl Producer {
     #[must_use = "the report says what was not written"]
     pub fn flush_blocking(&self) -> FlushReport {
         block_on(self.flush())
+    }
+
+    /// A producer of typed keys and values for one topic.
+    ///
+    /// ```no_run
+    /// # async fn example(producer: millstream_client::Producer) -> Result<(), Box<dyn std::error::Error>> {
+    /// use millstream_types::DefaultSerde;
+    ///
+    /// let counts = producer.topic("counts", String::default_serde(), i64::default_serde());
+    /// counts.send(&"apples".to_owned(), &3).await?;
+    /// counts.delete(&"pears".to_owned()).await?.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn topic<K, V>(
+        &self,
+        topic: impl Into<TopicName>,
+        keys: Serde<K>,
+        values: Serde<V>,
+    ) -> TopicProducer<'_, K, V> {
+        TopicProducer::new(self, topic.into(), keys, values)
+    }
+
+    /// Gives up every accepted record that no request carries: it is *not written*. Waits until
+    /// those on their way have their ends, and reports all that no flush has reported. The producer
+    /// goes on.
+    ///
+    /// # Cancel safety
+    /// Once polled the records are given up, whether the end is awaited or not; the counts of a
+    /// dropped call are in the next report.
+    pub async fn abort(&self) -> FlushReport {
+        // Without an answer the driver has ended, and with it every record.
+        let _ended = self.handle.call(ProducerCommand::Abort).await;
+        self.flush().await
+    }
+
+    /// [`abort`](Self::abort) for a thread without a runtime.
+    #[must_use = "the report says what was not written"]
+    pub fn abort_blocking(&self) -> FlushReport {
+        block_on(self.abort())
+    }
+
+    /// What the producer has counted since it was built, and how it stands.
+    #[must_use]
+    pub fn metrics(&self) -> ProducerMetrics {
+        let totals = self.shared.totals();
+        let budget = self.shared.memory_budget();
+        let free = budget.saturating_sub(self.shared.memory_used());
+        ProducerMetrics {
+            requests_in_flight: totals
+                .produce_request_total
+                .saturating_sub(totals.produce_response_total),
+            totals,
+            buffer_total_bytes: budget as u64,
+            buffer_available_bytes: free as u64,
+            waiting_threads: self.shared.waiting_for_memory() as u64,
+            metadata_age: self.shared.metadata_age(),
+            network: self.handle.network(),
+            nodes: self.shared.node_totals(),
+            topics: self.shared.topic_totals(),
+        }
     }
 
     /// The highest offset acknowledged in a partition, of records of this producer.

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use millstream_client_core::producer::{SealJob, SealWorkers};
+use millstream_client_core::producer::{ProducerConfig, SealJob, SealWorkers};
 use millstream_protocol::compression::Compression;
 
 /// The most threads of one producer: gzip and zstd at 50 to 100 MB/s each keep up with a network.
@@ -16,9 +16,12 @@ pub(super) struct CompressionThreads {
 }
 
 impl CompressionThreads {
-    /// Starts threads if `codec` needs them. They end when the producer does.
-    pub(super) fn new(codec: Compression) -> Self {
-        let is_slow = matches!(codec, Compression::Gzip | Compression::Zstd);
+    /// Starts threads if a codec of `config` needs them. They end when the producer does.
+    pub(super) fn new(config: &ProducerConfig) -> Self {
+        let codecs = config.topic_compression.values().filter_map(|topic| topic.codec);
+        let is_slow = codecs
+            .chain([config.compression])
+            .any(|codec| matches!(codec, Compression::Gzip | Compression::Zstd));
         Self { jobs: is_slow.then(start).flatten() }
     }
 }
