@@ -62,7 +62,14 @@ pub struct Request {
 impl Request {
     /// A request of `body` to `destination`, in that broker's `lane`.
     pub fn new(destination: Destination, lane: Lane, body: impl Into<RequestBody>) -> Self {
-        Self { destination, lane, body: body.into(), timeout: None, version_min: None, version_max: None }
+        Self {
+            destination,
+            lane,
+            body: body.into(),
+            timeout: None,
+            version_min: None,
+            version_max: None,
+        }
     }
 
     /// Bounds the time from now to the answer, waiting for a connection included. Default: the

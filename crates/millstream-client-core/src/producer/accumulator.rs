@@ -161,6 +161,11 @@ impl Partition {
         self.acknowledged.fetch_max(offset.value(), Ordering::AcqRel);
     }
 
+    /// The topic was made anew: its offsets begin again.
+    pub(crate) fn forget_acknowledged(&self) {
+        self.acknowledged.store(-1, Ordering::Release);
+    }
+
     /// Closes the open batch: it takes no more records and stands in line to be sent. What is
     /// returned is to be sealed, outside the lock.
     pub(crate) fn close_open(&self, queue: &mut Queue) -> Option<OpenBatch> {

@@ -37,6 +37,9 @@ pub struct ProducerConfig {
     /// When a record that is not written is given up, counted from its acceptance
     /// (`delivery.timeout.ms`).
     pub delivery_timeout: Duration,
+    /// How often a batch is sent again after an answer that asks for it, or none (`retries`). Tries
+    /// that reached no broker do not count; `delivery_timeout` bounds them all.
+    pub retries: u32,
     /// How long one request may take (`request.timeout.ms`).
     pub request_timeout: Duration,
     /// How many requests a broker may have unanswered
@@ -75,6 +78,7 @@ impl Default for ProducerConfig {
             buffer_memory: 32 * 1024 * 1024,
             max_block: Duration::from_secs(60),
             delivery_timeout: Duration::from_secs(120),
+            retries: i32::MAX.unsigned_abs(),
             request_timeout: Duration::from_secs(30),
             max_in_flight: 5,
             max_request_size: 1024 * 1024,
@@ -116,6 +120,13 @@ impl ProducerConfig {
                 "enable.idempotence=true".to_owned(),
                 format!("acks={}", self.acks.code()),
                 "an idempotent producer needs acks=all",
+            );
+        }
+        if self.idempotence && self.retries == 0 {
+            return conflict(
+                "enable.idempotence=true".to_owned(),
+                "retries=0".to_owned(),
+                "a batch whose answer is lost is sent again to find out what became of it",
             );
         }
         if self.idempotence && self.max_in_flight > IDEMPOTENT_IN_FLIGHT_MAX {
@@ -168,7 +179,7 @@ impl ProducerConfig {
     pub(crate) const fn partition_in_flight(&self) -> usize {
         match self.acks {
             Acks::None => usize::MAX,
-            _ if self.idempotence => self.max_in_flight,
+            _ if self.idempotence || self.retries == 0 => self.max_in_flight,
             _ => 1,
         }
     }

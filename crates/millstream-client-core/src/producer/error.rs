@@ -142,6 +142,14 @@ pub enum DeliveryCause {
         /// What the broker added, about the batch or about this record (KIP-467).
         message: Option<String>,
     },
+    /// The broker refused other records of the batch, by name (KIP-467), and with them the batch.
+    #[error("the broker refused its batch for {count} other records with {code}; send it again")]
+    BatchRefused {
+        /// What is wrong with those.
+        code: ErrorCode,
+        /// How many they are.
+        count: usize,
+    },
     /// The request was not answered.
     #[error(transparent)]
     Request(#[from] RequestFailure),
@@ -177,7 +185,9 @@ impl DeliveryCause {
         match self {
             Self::Broker { code, .. } => code.class(),
             Self::Request(failure) => failure.class(),
-            Self::NotAnswered | Self::TimedOut { .. } => ErrorClass::Retriable,
+            Self::NotAnswered | Self::TimedOut { .. } | Self::BatchRefused { .. } => {
+                ErrorClass::Retriable
+            }
             Self::Closed { .. } | Self::Aborted | Self::Split(_) => ErrorClass::Fatal,
         }
     }
@@ -216,10 +226,39 @@ pub(crate) struct BatchFailure {
     pub(crate) cause: DeliveryCause,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
-    /// What the broker said of single records, by place in the batch (KIP-467).
-    pub(crate) record_messages: Vec<(u32, String)>,
+    /// What the broker said of single records (KIP-467).
+    pub(crate) record_errors: RecordErrors,
     /// The batch as it was sealed, to read its records again.
     pub(crate) retained: Option<Bytes>,
+}
+
+/// The records of a refused batch that the broker names as the ones at fault (KIP-467).
+#[derive(Debug, Default)]
+pub(crate) struct RecordErrors {
+    /// Their places in the batch, and what is wrong with each.
+    named: Vec<(u32, Option<String>)>,
+    /// What stood in the way of the others: those.
+    rest: Option<DeliveryCause>,
+}
+
+impl RecordErrors {
+    /// The records that an answer of `code` names.
+    pub(crate) fn new(code: ErrorCode, named: Vec<(u32, Option<String>)>) -> Self {
+        let count = named.len();
+        let rest = (count > 0).then_some(DeliveryCause::BatchRefused { code, count });
+        Self { named, rest }
+    }
+
+    fn message(&self, index: u32) -> Option<&str> {
+        let (_, message) = self.named.iter().find(|(named, _)| *named == index)?;
+        message.as_deref()
+    }
+
+    /// The cause of a record that is not named though others are.
+    fn rest(&self, index: u32) -> Option<&DeliveryCause> {
+        let is_named = self.named.iter().any(|(named, _)| *named == index);
+        self.rest.as_ref().filter(|_| !is_named)
+    }
 }
 
 /// What a failed delivery tells, for both of its faces.
@@ -241,7 +280,7 @@ macro_rules! failed {
             /// What ended it.
             #[must_use]
             pub fn cause(&self) -> &DeliveryCause {
-                &self.0.failure.cause
+                self.0.cause()
             }
 
             /// How many requests carried it.
@@ -256,8 +295,8 @@ macro_rules! failed {
                 self.0.failure.elapsed
             }
 
-            /// What the broker said of this very record (KIP-467), where another record of its
-            /// batch may be the one at fault.
+            /// What the broker said of this very record (KIP-467). Where it names records, the cause
+            /// of the others is [`DeliveryCause::BatchRefused`]: they may be sent again.
             #[must_use]
             pub fn record_message(&self) -> Option<&str> {
                 self.0.record_message()
@@ -277,9 +316,11 @@ failed!(NotWritten, UnknownDelivery);
 
 impl FailedDelivery {
     fn record_message(&self) -> Option<&str> {
-        let messages = &self.failure.record_messages;
-        let found = messages.iter().find(|(index, _)| *index == self.index);
-        found.map(|(_, message)| message.as_str())
+        self.failure.record_errors.message(self.index)
+    }
+
+    fn cause(&self) -> &DeliveryCause {
+        self.failure.record_errors.rest(self.index).unwrap_or(&self.failure.cause)
     }
 
     fn into_record(self) -> Option<ReturnedRecord> {
@@ -303,7 +344,7 @@ impl FailedDelivery {
         write!(
             f,
             "the record for {topic}-{partition} {what} after {attempts} attempts in {elapsed:?}: {}",
-            failure.cause
+            self.cause()
         )?;
         match self.record_message() {
             Some(message) => write!(f, " ({message})"),

@@ -1,5 +1,6 @@
 //! Reading answers: what became of each batch of a request.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,20 +13,21 @@ use millstream_types::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicPartition}
 
 use super::batch::Batch;
 use super::ends::Failure;
+use super::stage::{Stage, StageEvent};
 use super::verdict::{Verdict, verdict};
 use super::{Cx, InFlight, Part, ProducerMachine};
 use crate::config::Endpoint;
 use crate::outbox::{RequestFailure, Response, ResponseBody};
 use crate::producer::delivery::Outcome;
-use crate::producer::error::DeliveryCause;
+use crate::producer::error::{DeliveryCause, RecordErrors};
 use crate::producer::metrics::add;
 
-/// A partition's answer, as the machine needs it.
-#[derive(Default)]
-struct Answer {
-    base_offset: Option<Offset>,
-    append_time: Option<Timestamp>,
-    record_messages: Vec<(u32, String)>,
+/// Why a batch is not acknowledged.
+struct Refusal {
+    cause: DeliveryCause,
+    record_errors: RecordErrors,
+    /// Whether the broker got the request.
+    was_sent: bool,
 }
 
 impl ProducerMachine {
@@ -40,7 +42,7 @@ impl ProducerMachine {
             Err(failure) => self.fail_parts(request.parts, &failure, cx),
             Ok(Response { body: ResponseBody::None, .. }) => {
                 for part in request.parts {
-                    self.conclude(&part, Verdict::Written, None, Answer::default(), cx);
+                    self.conclude_written(&part, None, None, cx);
                 }
             }
             Ok(response) => match ProduceResponse::try_from(response.body) {
@@ -53,28 +55,32 @@ impl ProducerMachine {
 
     /// The request got no answer.
     fn fail_parts(&mut self, parts: Vec<Part>, failure: &RequestFailure, cx: &mut Cx<'_>) {
+        let may_be_written = failure.may_be_applied();
         let verdict = match failure {
             RequestFailure::UnsupportedVersion { .. } | RequestFailure::Unencodable { .. } => {
                 Verdict::Refused
             }
-            _ => Verdict::Retry { refresh: true, may_be_written: failure.may_be_applied() },
+            _ => Verdict::Retry { refresh: true, may_be_written },
         };
         for part in parts {
             let cause = DeliveryCause::Request(failure.clone());
-            self.conclude(&part, verdict, Some(cause), Answer::default(), cx);
+            let record_errors = RecordErrors::default();
+            let refusal = Refusal { cause, record_errors, was_sent: may_be_written };
+            self.conclude(&part, verdict, refusal, cx);
         }
     }
 
     /// Partitions that an answer leaves out may have been written.
-    fn leave_out(&mut self, parts: Vec<Part>, cx: &mut Cx<'_>) {
+    fn leave_out(&mut self, parts: impl IntoIterator<Item = Part>, cx: &mut Cx<'_>) {
         for part in parts {
             let verdict = Verdict::Retry { refresh: true, may_be_written: true };
-            let cause = Some(DeliveryCause::NotAnswered);
-            self.conclude(&part, verdict, cause, Answer::default(), cx);
+            let cause = DeliveryCause::NotAnswered;
+            let record_errors = RecordErrors::default();
+            self.conclude(&part, verdict, Refusal { cause, record_errors, was_sent: true }, cx);
         }
     }
 
-    fn read_answer(&mut self, mut parts: Vec<Part>, response: ProduceResponse, cx: &mut Cx<'_>) {
+    fn read_answer(&mut self, parts: Vec<Part>, response: ProduceResponse, cx: &mut Cx<'_>) {
         let endpoints: Vec<(BrokerId, Endpoint)> = response
             .node_endpoints
             .iter()
@@ -84,6 +90,7 @@ impl ProducerMachine {
                 Some((BrokerId(node.node_id.0), endpoint))
             })
             .collect();
+        let mut parts = VecDeque::from(parts);
         for topic in response.responses {
             let TopicProduceResponse { name, topic_id, partition_responses, .. } = topic;
             for answer in partition_responses {
@@ -97,17 +104,15 @@ impl ProducerMachine {
                 };
                 // Answers come in the order of the request: the first is nearly always it. A
                 // partition answered twice, or never asked for, is passed over.
-                let Some(at) = parts.iter().position(is_it) else {
+                let at = parts.iter().position(is_it);
+                let Some(part) = at.and_then(|at| parts.remove(at)) else {
                     continue;
                 };
-                let part = parts.remove(at);
                 self.take_hint(&part, &answer, &endpoints, cx);
                 self.read_partition(&part, answer, cx);
             }
         }
-        if !parts.is_empty() {
-            self.leave_out(parts, cx);
-        }
+        self.leave_out(parts, cx);
     }
 
     /// KIP-951: an answer may name the new leader.
@@ -134,81 +139,93 @@ impl ProducerMachine {
         let base_offset = (answer.base_offset >= 0).then_some(Offset(answer.base_offset));
         let append_time = answer.log_append_time_ms;
         let append_time = (append_time >= 0).then_some(Timestamp(append_time));
-        let record_messages = answer.record_errors.into_iter().filter_map(|error| {
-            let message = error.batch_index_error_message?.to_string();
+        let verdict = verdict(code, base_offset.is_some());
+        if verdict == Verdict::Written {
+            return self.conclude_written(part, base_offset, append_time, cx);
+        }
+        let named = answer.record_errors.into_iter().filter_map(|error| {
+            let message = error.batch_index_error_message.map(|message| message.to_string());
             Some((u32::try_from(error.batch_index).ok()?, message))
         });
-        let record_messages = record_messages.collect();
-        let verdict = verdict(code, base_offset.is_some());
-        let cause = (verdict != Verdict::Written).then(|| DeliveryCause::Broker {
-            code,
-            message: answer.error_message.map(|message| message.to_string()),
-        });
-        // A duplicate may be told without its offset.
-        let base_offset = base_offset.filter(|_| verdict == Verdict::Written);
-        let answer = Answer { base_offset, append_time, record_messages };
-        self.conclude(part, verdict, cause, answer, cx);
+        let record_errors = RecordErrors::new(code, named.collect());
+        let message = answer.error_message.map(|message| message.to_string());
+        let cause = DeliveryCause::Broker { code, message };
+        self.conclude(part, verdict, Refusal { cause, record_errors, was_sent: true }, cx);
     }
 
-    /// Does with one batch what the verdict says.
-    fn conclude(
+    /// A batch is in the log.
+    fn conclude_written(
         &mut self,
         part: &Part,
-        verdict: Verdict,
-        cause: Option<DeliveryCause>,
-        answer: Answer,
-        cx: &mut Cx<'_>,
+        base_offset: Option<Offset>,
+        append_time: Option<Timestamp>,
+        cx: &Cx<'_>,
     ) {
+        let index = part.index;
+        self.inbox.partitions.push(index);
+        let partition = &mut self.partitions[index];
+        let Some((mut batch, _)) = partition.answered(part.key) else {
+            return;
+        };
+        partition.written(batch.sequence, cx.now);
+        // A topic made anew has other offsets.
+        let base_offset = base_offset.filter(|_| partition.topic_id == part.topic_id);
+        if batch.stage == Stage::OnTheWay {
+            batch.stage = batch.stage.on(StageEvent::End);
+            self.end_written(index, &batch, base_offset, append_time);
+        }
+    }
+
+    /// Does with a batch that is not acknowledged what the verdict says.
+    fn conclude(&mut self, part: &Part, verdict: Verdict, refusal: Refusal, cx: &mut Cx<'_>) {
         let index = part.index;
         self.inbox.partitions.push(index);
         let Some((mut batch, is_oldest)) = self.partitions[index].answered(part.key) else {
             return;
         };
-        let shared = Arc::clone(&self.partitions[index].shared);
-        if verdict == Verdict::Written {
-            self.partitions[index].written(batch.sequence);
-            self.end_written(&shared, &batch, answer.base_offset, answer.append_time);
-            return;
+        let Refusal { cause, record_errors, was_sent } = refusal;
+        let (topic, id) = (&part.topic, part.partition);
+        tracing::debug!(%topic, partition = %id, %cause, "a batch is not acknowledged");
+        if let Verdict::Retry { refresh: true, .. } = verdict {
+            cx.metadata.request_update();
         }
-        let cause = cause.unwrap_or(DeliveryCause::NotAnswered);
-        tracing::debug!(partition = %shared.id, topic = %shared.topic, %cause, "a batch is not acknowledged");
-        batch.last_error = Some(cause.clone());
-        if batch.handle.is_resolved() {
-            // Its time was up while it was on its way; nobody waits for it any more.
+        if batch.stage == Stage::GivenUp {
+            // Nobody waits for it any more; the sequence does.
             self.partitions[index].lost(batch.sequence);
             return;
         }
+        batch.may_be_written |= verdict.may_be_written();
+        batch.last_error = Some(cause.clone());
+        batch.retries += u32::from(was_sent);
+        let may_retry = batch.retries <= self.shared.config.retries;
+        let is_ours = batch.sequence.is_some() && self.gate.is_none();
         match verdict {
-            Verdict::Retry { refresh, may_be_written } => {
-                batch.may_be_written |= may_be_written;
-                if refresh {
-                    cx.metadata.request_update();
-                }
-                self.retry(index, batch, cx);
+            Verdict::Retry { .. } if may_retry => return self.retry(index, batch, cx),
+            Verdict::SequenceBroken if batch.sequence.is_some() && !is_oldest && may_retry => {
+                return self.retry(index, batch, cx);
             }
-            Verdict::SequenceBroken if batch.sequence.is_some() => {
-                if is_oldest {
-                    // All before it is settled, so the gap is in the log: it is not there, and
-                    // neither is what was sent behind it.
-                    batch.may_be_written = false;
-                    self.partitions[index].need_epoch();
+            Verdict::SequenceBroken if is_oldest && batch.sequence.is_some() => {
+                // All before it is settled, so the gap is in the log: it is not there, and neither
+                // is what was sent behind it.
+                batch.may_be_written = false;
+                self.partitions[index].need_epoch();
+                if is_ours && may_retry {
+                    return self.retry(index, batch, cx);
                 }
-                self.retry(index, batch, cx);
             }
-            Verdict::NewProducer if batch.sequence.is_some() => {
+            Verdict::NewProducer if is_ours && may_retry => {
                 self.partitions[index].need_id();
-                self.retry(index, batch, cx);
+                return self.retry(index, batch, cx);
             }
             Verdict::TooLarge if batch.records > 1 && !batch.may_be_written => {
-                self.split(index, &batch, cx);
+                return self.split(index, batch, cx);
             }
-            _ => {
-                let mut failure = Failure::of(&batch, cause);
-                failure.record_messages = answer.record_messages;
-                self.end_failed(&shared, &batch.handle, cx.now, failure);
-                self.partitions[index].lost(batch.sequence);
-            }
+            _ => {}
         }
+        let mut failure = Failure::of(&batch, cause);
+        failure.record_errors = record_errors;
+        self.partitions[index].lost(batch.sequence);
+        self.end_failed(index, batch.key, &batch.handle, cx.now, failure);
     }
 
     /// Puts a batch back to be sent again, after a wait.
@@ -225,8 +242,9 @@ impl ProducerMachine {
         }
     }
 
-    /// Sends a batch that is too large in two parts (KIP-126).
-    fn split(&mut self, index: usize, batch: &Batch, cx: &Cx<'_>) {
+    /// Sends a batch that is too large in two parts (KIP-126). As Java does: at once, and without
+    /// counting it as a retry.
+    fn split(&mut self, index: usize, mut batch: Batch, cx: &Cx<'_>) {
         let shared = Arc::clone(&self.partitions[index].shared);
         let mut compressor = shared.common.codec.take();
         let parts = batch.split(&mut compressor);
@@ -239,17 +257,12 @@ impl ProducerMachine {
                 let first = batch.key.part;
                 let of = |part: &Batch| (part.key.part - first, Arc::clone(&part.handle));
                 let outcome = Outcome::Split(parts.iter().map(of).collect());
+                batch.stage = batch.stage.on(StageEvent::Divide);
                 batch.handle.resolve(outcome);
-                for part in parts {
-                    self.partitions[index].retry(part);
-                }
-                // The parts take other places in the sequence than the whole.
-                self.partitions[index].lost(batch.sequence);
+                self.partitions[index].split(batch.sequence, parts);
             }
             Err(error) => {
-                let failure = Failure::of(batch, DeliveryCause::Split(error));
-                self.end_failed(&shared, &batch.handle, cx.now, failure);
-                self.partitions[index].lost(batch.sequence);
+                self.end_batch(index, batch, cx.now, |_| DeliveryCause::Split(error.clone()));
             }
         }
     }

@@ -1,12 +1,16 @@
 //! A batch that the machine has taken: frozen bytes, its sequence number, and its history.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millstream_protocol::batch::{AppendError, BatchBuilder, BatchMut, CheckedBatch, RawBatch};
+use millstream_protocol::batch::{
+    AppendError, BatchBuilder, BatchMut, CheckedBatch, RawBatch, next_sequence,
+};
 use millstream_protocol::compression::{Compressor, Decompressor};
 use millstream_types::{ProducerEpoch, ProducerId};
 
+use super::stage::Stage;
 use crate::producer::delivery::{BatchHandle, SealedBuffer};
 use crate::producer::error::DeliveryCause;
 
@@ -54,9 +58,13 @@ pub(crate) struct Batch {
     pub(crate) records: i32,
     pub(crate) key: BatchKey,
     pub(crate) sequence: Option<Sequence>,
+    pub(crate) stage: Stage,
     /// Whether an attempt may have written it: some request that carried it got no answer.
     pub(crate) may_be_written: bool,
+    /// How many requests carried it.
     pub(crate) attempts: u32,
+    /// How many of them reached a broker and asked for another try (`retries`).
+    pub(crate) retries: u32,
     pub(crate) last_error: Option<DeliveryCause>,
 }
 
@@ -65,7 +73,7 @@ impl Batch {
     pub(crate) fn new(
         handle: Arc<BatchHandle>,
         sealed: SealedBuffer,
-        serial: u64,
+        key: BatchKey,
         sequence: Option<Sequence>,
         is_transactional: bool,
     ) -> Self {
@@ -82,10 +90,12 @@ impl Batch {
             handle,
             bytes: charge.into_bytes(),
             records,
-            key: BatchKey { serial, part: 0 },
+            key,
             sequence,
+            stage: Stage::Taken,
             may_be_written: false,
             attempts: 0,
+            retries: 0,
             last_error: None,
         }
     }
@@ -100,8 +110,8 @@ impl Batch {
         self.sequence = Some(sequence);
     }
 
-    /// Takes a batch that the broker finds too large apart into two, without places in the
-    /// sequence.
+    /// Takes a batch that the broker finds too large apart into two, which share the range of its
+    /// sequence numbers (`ProducerBatch.split`).
     ///
     /// # Errors
     /// What is wrong with the batch; it is as it was.
@@ -110,8 +120,13 @@ impl Batch {
         let batch = CheckedBatch::check(raw, &mut Decompressor::default())
             .map_err(|error| error.error.to_string())?;
         let half = batch.len() / 2;
-        let low = self.rebuild(&batch, 0, half, compressor);
-        let high = self.rebuild(&batch, half, batch.len(), compressor);
+        let next = self.sequence.map(|low| Sequence {
+            base: next_sequence(low.base, i32::try_from(half).unwrap_or(0)),
+            ordinal: low.ordinal + 1,
+            ..low
+        });
+        let low = self.rebuild(&batch, 0..half, self.sequence, compressor);
+        let high = self.rebuild(&batch, half..batch.len(), next, compressor);
         match (low, high) {
             (Ok(low), Ok(high)) => Ok([low, high]),
             (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
@@ -121,16 +136,19 @@ impl Batch {
     fn rebuild(
         &self,
         batch: &CheckedBatch,
-        from: usize,
-        to: usize,
+        range: Range<usize>,
+        sequence: Option<Sequence>,
         compressor: &mut Compressor,
     ) -> Result<Self, AppendError> {
         let mut builder = BatchBuilder::new(Vec::new(), usize::MAX);
-        for record in batch.records().skip(from).take(to - from) {
+        for record in batch.records().skip(range.start).take(range.len()) {
             builder.append(record.timestamp, record.key, record.value, record.headers())?;
         }
         let (mut sealed, _) = builder.seal_compressed(compressor, Vec::new());
         sealed.set_transactional(batch.header().attributes.is_transactional());
+        if let Some(Sequence { identity, base, .. }) = sequence {
+            sealed.set_producer(identity.id, identity.epoch, base);
+        }
         let handle = &self.handle;
         let handle = BatchHandle::new(
             handle.topic.clone(),
@@ -145,12 +163,14 @@ impl Batch {
             bytes: sealed.into_bytes().into(),
             records,
             key: BatchKey {
-                part: self.key.part + u32::try_from(from).unwrap_or(u32::MAX),
+                part: self.key.part + u32::try_from(range.start).unwrap_or(u32::MAX),
                 ..self.key
             },
-            sequence: None,
+            sequence,
+            stage: Stage::ToResend,
             may_be_written: false,
             attempts: self.attempts,
+            retries: self.retries,
             last_error: self.last_error.clone(),
         })
     }

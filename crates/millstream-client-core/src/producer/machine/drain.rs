@@ -1,6 +1,7 @@
 //! Building requests: for each broker in turn, one batch from each partition in its line.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use indexmap::IndexMap;
 use millstream_types::{BrokerId, TopicName};
@@ -12,6 +13,9 @@ use crate::outbox::{Destination, Lane, ProducePartition, ProduceRequest, Produce
 
 /// The first version of Produce that names topics by id (KIP-516).
 const FIRST_VERSION_BY_ID: i16 = 13;
+
+/// The first version of Produce that adds partitions to the transaction (KIP-890).
+const FIRST_VERSION_THAT_ADDS: i16 = 12;
 
 /// A request that is being filled.
 #[derive(Default)]
@@ -59,9 +63,8 @@ impl ProducerMachine {
     fn fill(&mut self, to: BrokerId, index: usize, pace: &Pace, filling: &mut Filling) -> bool {
         let partition = &mut self.partitions[index];
         partition.in_line_of = None;
-        let idempotent = self.shared.config.idempotence;
         if partition.leader != Some(to)
-            || partition.wants_identity(idempotent)
+            || partition.wants_identity()
             || partition.due(pace) != Due::Now
         {
             self.inbox.partitions.push(index);
@@ -75,7 +78,7 @@ impl ProducerMachine {
             }
             return false;
         }
-        let Some(batch) = self.take_next(index) else {
+        let Some(batch) = self.take_next(index, pace.now) else {
             self.inbox.partitions.push(index);
             return true;
         };
@@ -123,7 +126,15 @@ impl ProducerMachine {
         };
         let mut request = Request::new(Destination::Broker(to), Lane::Produce, request)
             .timeout(config.request_timeout);
-        if !by_id {
+        if let Some(gate) = &self.gate {
+            request = if gate.is_implicit {
+                request.version_min(FIRST_VERSION_THAT_ADDS)
+            } else {
+                request.version_max(FIRST_VERSION_THAT_ADDS - 1)
+            };
+        }
+        let is_old = self.gate.as_ref().is_some_and(|gate| !gate.is_implicit);
+        if !by_id && !is_old {
             request = request.version_max(FIRST_VERSION_BY_ID - 1);
         }
         let id = cx.send(request);
@@ -150,11 +161,11 @@ impl ProducerMachine {
     }
 
     /// Takes the next batch of a partition that is due, with its sequence number.
-    fn take_next(&mut self, index: usize) -> Option<Batch> {
+    fn take_next(&mut self, index: usize, now: Instant) -> Option<Batch> {
         let idempotent = self.shared.config.idempotence;
         if let Some(mut batch) = self.partitions[index].retries.pop_front() {
             if idempotent && batch.sequence.is_none() {
-                let sequence = self.partitions[index].draw_sequence(batch.records)?;
+                let sequence = self.partitions[index].draw_sequence(batch.records, now)?;
                 batch.resequence(sequence);
             }
             return Some(batch);
@@ -173,11 +184,10 @@ impl ProducerMachine {
         let sealed = queue.closed.front()?.take_sealed()?;
         let handle = queue.closed.pop_front()?;
         drop(queue);
-        let serial = self.next_serial;
-        self.next_serial += 1;
+        let key = self.next_key();
         let records = sealed.batch.record_count();
         let sequence =
-            if idempotent { self.partitions[index].draw_sequence(records) } else { None };
-        Some(Batch::new(handle, sealed, serial, sequence, self.gate.is_some()))
+            if idempotent { self.partitions[index].draw_sequence(records, now) } else { None };
+        Some(Batch::new(handle, sealed, key, sequence, self.gate.is_some()))
     }
 }

@@ -12,7 +12,6 @@ use millstream_types::{ProducerEpoch, ProducerId, TopicPartition};
 
 use super::ProducerMachine;
 use super::batch::Identity;
-use super::ends::Failure;
 use crate::producer::error::DeliveryCause;
 
 /// What a transaction lets through.
@@ -25,7 +24,7 @@ pub(super) struct Gate {
     /// Counts transactions: a partition belongs to the one it was added in.
     serial: u64,
     /// Whether writing adds the partition (KIP-890), or the coordinator is told first.
-    is_implicit: bool,
+    pub(super) is_implicit: bool,
     /// Partitions with something to send that do not belong to the transaction yet.
     wanted: BTreeSet<usize>,
     /// Partitions that were written to or asked for since the last look.
@@ -76,6 +75,7 @@ impl Gate {
             return true;
         }
         if self.serial == 0 {
+            self.wanted.insert(index);
             return false;
         }
         if self.is_implicit {
@@ -113,7 +113,7 @@ impl ProducerMachine {
         if let Some(gate) = &mut self.gate {
             gate.serial += 1;
             gate.is_implicit = is_implicit;
-            gate.wanted.clear();
+            self.inbox.partitions.extend(std::mem::take(&mut gate.wanted));
             gate.touched.clear();
             gate.is_touched = false;
             gate.fault = None;
@@ -127,7 +127,7 @@ impl ProducerMachine {
         let Some(gate) = &mut self.gate else { return };
         if gate.identity != Some(identity) {
             gate.identity = Some(identity);
-            self.look_at_all();
+            self.look_at_unidentified();
         }
     }
 
@@ -136,6 +136,12 @@ impl ProducerMachine {
         if let Some(gate) = &mut self.gate {
             gate.identity = None;
         }
+    }
+
+    /// Whether there is someone to write as: not once a sequence is broken that only another
+    /// identity can mend.
+    pub(crate) fn has_identity(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.identity.is_some())
     }
 
     /// Partitions to add to the transaction: with version 1 those that wait for it, with version 2
@@ -207,11 +213,15 @@ impl ProducerMachine {
     }
 
     /// A batch of a transaction ended badly.
-    pub(super) fn note_fault(&mut self, index: usize, failure: &Failure<'_>, has_gap: bool) {
+    pub(super) fn note_fault(&mut self, index: usize, cause: &DeliveryCause) {
         let Some(gate) = &mut self.gate else { return };
-        let kind = fault_kind(&failure.cause, has_gap);
+        let has_gap = self.partitions[index].is_in_doubt();
+        if matches!(cause, DeliveryCause::Aborted) && !has_gap {
+            return;
+        }
+        let kind = fault_kind(cause, has_gap);
         let partition = self.partitions[index].topic_partition();
-        gate.note(TransactionFault { kind, cause: failure.cause.clone(), partition });
+        gate.note(TransactionFault { kind, cause: cause.clone(), partition });
     }
 }
 
@@ -227,10 +237,7 @@ fn fault_kind(cause: &DeliveryCause, has_gap: bool) -> FaultKind {
                 | C::InvalidProducerIdMapping
                 | C::UnsupportedVersion,
             ..
-        }
-        | DeliveryCause::Request(crate::outbox::RequestFailure::UnsupportedVersion { .. }) => {
-            FaultKind::Fatal
-        }
+        } => FaultKind::Fatal,
         // KIP-588: the coordinator may have timed the transaction out; it says who is fenced.
         DeliveryCause::Broker {
             code: C::InvalidProducerEpoch | C::UnknownProducerId | C::OutOfOrderSequenceNumber,

@@ -1,8 +1,9 @@
 //! The producer machine: takes batches from callers, sends them to the leaders of their partitions,
 //! and gives each its end.
 //!
-//! * [`partition`] keeps the order and the sequence numbers of one partition,
-//! * [`batch`] is a batch on its way, [`verdict`] what an answer means for it,
+//! * [`partition`] keeps the order and the sequence numbers of one partition, whose states are in
+//!   [`sequence`],
+//! * [`batch`] is a batch on its way, [`stage`] its states, [`verdict`] what an answer means for it,
 //! * [`identity`] gets the producer id, [`topics`] follows the metadata,
 //! * [`gate`] is the hold that a transaction has on all of it,
 //! * [`drain`] builds requests, [`answers`] reads their answers, [`ends`] resolves batches,
@@ -16,6 +17,8 @@ mod ends;
 mod gate;
 mod identity;
 pub(crate) mod partition;
+mod sequence;
+mod stage;
 mod topics;
 mod verdict;
 
@@ -93,6 +96,12 @@ pub struct ProducerMachine {
     open: BTreeSet<usize>,
     /// Partitions to look at before this poll ends.
     inbox: Inbox,
+    /// Partitions with something to send and nobody to write as.
+    unidentified: BTreeSet<usize>,
+    /// Partitions with something to send and no leader.
+    leaderless: BTreeSet<usize>,
+    /// Whether the last poll was in haste.
+    was_in_haste: bool,
     flush_epoch: Option<u64>,
     closing: Option<Closing>,
     next_serial: u64,
@@ -168,6 +177,9 @@ impl ProducerMachine {
             timers: BTreeSet::new(),
             open: BTreeSet::new(),
             inbox: Inbox::default(),
+            unidentified: BTreeSet::new(),
+            leaderless: BTreeSet::new(),
+            was_in_haste: false,
             flush_epoch: None,
             closing: None,
             next_serial: 0,
@@ -225,7 +237,7 @@ impl ProducerMachine {
             if let Some(cause) = refused {
                 self.refuse_all(&cause, cx.now);
             }
-            self.look_at_all_in_line();
+            self.look_at_unidentified();
             return;
         }
         let Some(request) = self.requests.remove(&id) else {
@@ -321,7 +333,10 @@ impl ProducerMachine {
         let requested = self.inbox.flush_epoch.take();
         let is_new = requested > self.flush_epoch;
         self.flush_epoch = self.flush_epoch.max(requested);
-        if is_new || self.is_in_haste() {
+        // What opens later is announced by itself.
+        let in_haste = self.is_in_haste();
+        let was_in_haste = std::mem::replace(&mut self.was_in_haste, in_haste);
+        if is_new || (in_haste && !was_in_haste) {
             self.inbox.partitions.extend(self.open.iter());
         }
     }
@@ -338,17 +353,13 @@ impl ProducerMachine {
             self.inbox.partitions.push(index);
         }
         if self.identification.tick(now) {
-            self.look_at_all_in_line();
+            self.look_at_unidentified();
         }
     }
 
     /// Has every partition looked at that waits for an identity.
-    fn look_at_all_in_line(&mut self) {
-        let idempotent = self.shared.config.idempotence;
-        let waiting = self.partitions.iter().enumerate();
-        let waiting = waiting.filter(|(_, partition)| partition.wants_identity(idempotent));
-        let waiting = waiting.map(|(index, _)| index);
-        self.inbox.partitions.extend(waiting);
+    fn look_at_unidentified(&mut self) {
+        self.inbox.partitions.extend(std::mem::take(&mut self.unidentified));
     }
 
     fn look_at_inbox(&mut self, cx: &mut Cx<'_>) {
@@ -363,6 +374,7 @@ impl ProducerMachine {
         shared.is_announced.store(false, Ordering::Release);
         self.expire(index, cx.now);
         self.settle(index, cx.now);
+        self.finish_aborting(index, cx.now);
         if shared.queue().open.is_some() {
             self.open.insert(index);
         } else {
@@ -409,6 +421,7 @@ impl ProducerMachine {
         }
         let Some(leader) = partition.leader else {
             let topic = partition.shared.topic.clone();
+            self.leaderless.insert(index);
             self.miss_leader(&topic, cx);
             return;
         };
@@ -429,23 +442,27 @@ impl ProducerMachine {
         let partition = &mut self.partitions[index];
         if let Some(gate) = &self.gate {
             let Some(identity) = gate.identity else {
+                self.unidentified.insert(index);
                 return false;
             };
-            return partition.follow(identity);
+            return partition.follow(identity, cx.now);
         }
-        if partition.wants_identity(self.shared.config.idempotence) {
+        if partition.wants_identity() {
             let Some(identity) = self.identification.current() else {
+                self.unidentified.insert(index);
                 self.identification.want(cx);
                 return false;
             };
-            partition.adopt(identity);
+            partition.adopt(identity, cx.now);
         }
         true
     }
 
-    /// Has every partition looked at.
-    fn look_at_all(&mut self) {
-        self.inbox.partitions.extend(0..self.partitions.len());
+    /// The key of a batch that is taken from its queue now.
+    const fn next_key(&mut self) -> BatchKey {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        BatchKey { serial, part: 0 }
     }
 
     /// Ends the producer once all is done, or the time is up.

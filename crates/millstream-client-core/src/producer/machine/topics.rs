@@ -54,17 +54,24 @@ impl ProducerMachine {
             return;
         }
         self.generation = Some(generation);
+        self.inbox.partitions.extend(std::mem::take(&mut self.leaderless));
         self.shared.counters.note_metadata(cx.now);
         let names: Vec<TopicName> = self.topics.keys().cloned().collect();
         for name in names {
             match cx.metadata.topic_state(name.as_str()) {
-                metadata::TopicState::Known(topic) => self.learn_topic(&name, topic),
+                metadata::TopicState::Known(topic) => {
+                    self.learn_topic(&name, topic);
+                    self.drop_absent(&name, topic);
+                }
                 metadata::TopicState::Missing(code) => {
                     self.shared.set_last_error(format!("topic {name}: {code}"));
                     if self.topics.get(&name).is_some_and(|topic| topic.count == 0) {
                         self.shared.set_topic_error(&name, code);
                     }
-                    self.forget_leaders(&name);
+                    // Who may not see a topic may still write to it: the leader will say.
+                    if code.class().is_retriable() {
+                        self.forget_leaders(&name);
+                    }
                 }
                 metadata::TopicState::NotRequested | metadata::TopicState::Pending => {}
             }
@@ -84,6 +91,8 @@ impl ProducerMachine {
             return;
         }
         let in_flight_max = self.shared.config.partition_in_flight();
+        let is_anonymous = self.shared.config.idempotence;
+        let is_local = self.gate.is_none();
         while topic.indices.len() < count {
             let Ok(id) = i32::try_from(topic.indices.len()) else {
                 return;
@@ -91,12 +100,17 @@ impl ProducerMachine {
             let index = self.partitions.len();
             let partition =
                 Partition::new(name.clone(), PartitionId(id), index, Arc::clone(&topic.common));
-            let state = PartitionState::new(Arc::new(partition), in_flight_max);
+            let partition = Arc::new(partition);
+            let state = PartitionState::new(partition, in_flight_max, is_anonymous);
             self.partitions.push(state);
             topic.indices.push(index);
         }
         for index in &topic.indices {
-            self.partitions[*index].topic_id = known.id;
+            let partition = &mut self.partitions[*index];
+            if partition.topic_id != known.id {
+                partition.learn_topic_id(known.id, is_local);
+                self.inbox.partitions.push(*index);
+            }
         }
         if topic.count != count {
             topic.count = count;
@@ -115,6 +129,23 @@ impl ProducerMachine {
                 partitions,
                 common: Arc::clone(&topic.common),
             });
+        }
+    }
+
+    /// Partitions that a topic no longer has, since it was made anew, have no leader.
+    fn drop_absent(&mut self, name: &TopicName, known: &metadata::Topic) {
+        let Some(topic) = self.topics.get(name) else {
+            return;
+        };
+        if known.partitions.len() >= topic.indices.len() {
+            return;
+        }
+        for index in &topic.indices {
+            let state = &mut self.partitions[*index];
+            if !known.partitions.contains_key(&state.shared.id) {
+                state.leader = None;
+                state.shared.has_leader.store(false, Ordering::Relaxed);
+            }
         }
     }
 
@@ -143,6 +174,7 @@ impl ProducerMachine {
             }
             let leader = cx.metadata.leader(&partition).map(|leader| leader.broker);
             if leader != state.leader {
+                self.inbox.partitions.push(*index);
                 state.leader = leader;
                 // The old leader may be one that answers nobody: do not wait in its line.
                 if let Some(old) = state.in_line_of.take()
@@ -156,7 +188,6 @@ impl ProducerMachine {
                     state.retry_at = None;
                 }
             }
-            self.inbox.partitions.push(*index);
         }
     }
 
