@@ -9,6 +9,7 @@ use crate::coordinator::Coordinators;
 use crate::metadata::Metadata;
 use crate::outbox::{Outbox, Owner, Request, RequestId};
 use crate::producer::{ProducerCommand, ProducerCompletion, ProducerEvent};
+use crate::transaction::{TransactionCommand, TransactionCompletion};
 
 /// The surroundings of a machine during one call: the time, what is known of the cluster, and
 /// where its effects go.
@@ -72,6 +73,8 @@ pub enum Command {
     Producer(ProducerCommand),
     /// For the consumer machine.
     Consumer(ConsumerCommand),
+    /// For the transaction machine.
+    Transaction(TransactionCommand),
 }
 
 /// What a call of the application returns.
@@ -83,6 +86,8 @@ pub enum Completion {
     Producer(ProducerCompletion),
     /// From the consumer machine.
     Consumer(ConsumerCompletion),
+    /// From the transaction machine.
+    Transaction(TransactionCompletion),
     /// This engine has no machine for the command.
     NotServed,
 }
@@ -115,9 +120,11 @@ wrap! {
     Command::Admin(AdminCommand),
     Command::Producer(ProducerCommand),
     Command::Consumer(ConsumerCommand),
+    Command::Transaction(TransactionCommand),
     Completion::Admin(AdminCompletion),
     Completion::Producer(ProducerCompletion),
     Completion::Consumer(ConsumerCompletion),
+    Completion::Transaction(TransactionCompletion),
     Event::Producer(ProducerEvent),
     Event::Consumer(ConsumerEvent),
 }

@@ -21,7 +21,7 @@
 //!
 //! The *byte machine* ([`connection`]) turns bytes into typed answers and back: framing,
 //! correlation, version choice. *Request machines* ([`metadata`], [`coordinator`], [`admin`],
-//! [`producer`], [`consumer`]) never see a byte: they are called with a [`Cx`], send typed requests
+//! [`producer`], [`consumer`], [`transaction`]) never see a byte: they are called with a [`Cx`], send typed requests
 //! to a [`Destination`](outbox::Destination) and get each answered exactly once. All have the same
 //! shape, without a trait, because the engine names each:
 //!
@@ -47,6 +47,7 @@ pub mod producer;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod timer;
+pub mod transaction;
 
 pub use config::{Endpoint, EngineConfig};
 pub use cx::{Command, CommandId, Completion, Cx, Event};

@@ -20,6 +20,7 @@ use crate::metadata::{Metadata, MetadataMachine};
 use crate::outbox::{Destination, Outbox, Owner, RequestFailure};
 use crate::producer::ProducerMachine;
 use crate::timer::earliest;
+use crate::transaction::TransactionMachine;
 use links::Links;
 use route::Parked;
 
@@ -53,6 +54,7 @@ pub struct Engine {
     admin: AdminMachine,
     producer: Option<ProducerMachine>,
     consumer: Option<ConsumerMachine>,
+    transactions: Option<TransactionMachine>,
     /// The last poll stopped at [`ROUNDS_MAX`].
     unfinished: Option<Instant>,
 }
@@ -93,8 +95,18 @@ impl Engine {
             admin: AdminMachine::new(config, rng.fork()),
             producer,
             consumer,
+            transactions: None,
             unfinished: None,
         }
+    }
+
+    /// Puts the producer's records into transactions, as `transactions` says. To be called once,
+    /// before anything else.
+    #[must_use]
+    pub fn with_transactions(mut self, transactions: TransactionMachine) -> Self {
+        self.producer = self.producer.map(|producer| transactions.hold(producer));
+        self.transactions = Some(transactions);
+        self
     }
 
     /// What is known of the cluster.
@@ -122,6 +134,13 @@ impl Engine {
             Command::Consumer(command) => match &mut self.consumer {
                 Some(consumer) => consumer.handle_command(id, command, cx!(self, now, Consumer)),
                 None => cx!(self, now, Consumer).complete(id, Completion::NotServed),
+            },
+            Command::Transaction(command) => match (&mut self.transactions, &mut self.producer) {
+                (Some(transactions), Some(producer)) => {
+                    let cx = cx!(self, now, Transaction);
+                    transactions.handle_command(id, command, producer, cx);
+                }
+                _ => cx!(self, now, Transaction).complete(id, Completion::NotServed),
             },
         }
     }
@@ -179,7 +198,14 @@ impl Engine {
 
     fn poll_machines(&mut self, now: Instant) {
         if let Some(producer) = &mut self.producer {
+            if let Some(transactions) = &mut self.transactions {
+                transactions.poll(producer, cx!(self, now, Transaction));
+            }
             producer.poll(cx!(self, now, Producer));
+            if let Some(transactions) = &mut self.transactions {
+                // Partitions to add and batches that have ended since.
+                transactions.poll(producer, cx!(self, now, Transaction));
+            }
         }
         if let Some(consumer) = &mut self.consumer {
             consumer.poll(cx!(self, now, Consumer));
@@ -211,6 +237,14 @@ impl Engine {
                 Owner::Consumer => {
                     if let Some(consumer) = &mut self.consumer {
                         consumer.handle_response(id, result, cx!(self, now, Consumer));
+                    }
+                }
+                Owner::Transaction => {
+                    if let (Some(transactions), Some(producer)) =
+                        (&mut self.transactions, &mut self.producer)
+                    {
+                        let cx = cx!(self, now, Transaction);
+                        transactions.handle_response(id, result, producer, cx);
                     }
                 }
             }
@@ -279,6 +313,7 @@ impl Engine {
             self.admin.next_timeout(),
             self.producer.as_ref().and_then(ProducerMachine::next_timeout),
             self.consumer.as_ref().and_then(ConsumerMachine::next_timeout),
+            self.transactions.as_ref().and_then(TransactionMachine::next_timeout),
         ]
         .into_iter()
         .fold(None, earliest)

@@ -155,6 +155,8 @@ macro_rules! response {
 }
 
 bodies! {
+    AddOffsetsToTxn(m::AddOffsetsToTxnRequest => m::AddOffsetsToTxnResponse),
+    AddPartitionsToTxn(m::AddPartitionsToTxnRequest => m::AddPartitionsToTxnResponse),
     AddRaftVoter(m::AddRaftVoterRequest => m::AddRaftVoterResponse),
     AlterClientQuotas(m::AlterClientQuotasRequest => m::AlterClientQuotasResponse),
     AlterPartitionReassignments(m::AlterPartitionReassignmentsRequest => m::AlterPartitionReassignmentsResponse),
@@ -186,6 +188,7 @@ bodies! {
     DescribeQuorum(m::DescribeQuorumRequest => m::DescribeQuorumResponse) unthrottled,
     DescribeUserScramCredentials(m::DescribeUserScramCredentialsRequest => m::DescribeUserScramCredentialsResponse),
     ElectLeaders(m::ElectLeadersRequest => m::ElectLeadersResponse),
+    EndTxn(m::EndTxnRequest => m::EndTxnResponse),
     ExpireDelegationToken(m::ExpireDelegationTokenRequest => m::ExpireDelegationTokenResponse),
     Fetch(m::FetchRequest => m::FetchResponse),
     FindCoordinator(m::FindCoordinatorRequest => m::FindCoordinatorResponse),
@@ -209,6 +212,7 @@ bodies! {
     ShareGroupDescribe(m::ShareGroupDescribeRequest => m::ShareGroupDescribeResponse),
     StreamsGroupDescribe(m::StreamsGroupDescribeRequest => m::StreamsGroupDescribeResponse),
     SyncGroup(m::SyncGroupRequest => m::SyncGroupResponse),
+    TxnOffsetCommit(m::TxnOffsetCommitRequest => m::TxnOffsetCommitResponse),
     UnregisterBroker(m::UnregisterBrokerRequest => m::UnregisterBrokerResponse),
     UnregisterController(m::UnregisterControllerRequest => m::UnregisterControllerResponse),
     UpdateFeatures(m::UpdateFeaturesRequest => m::UpdateFeaturesResponse),

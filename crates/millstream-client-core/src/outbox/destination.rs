@@ -24,6 +24,12 @@ impl Destination {
     pub fn group(group: &GroupId) -> Self {
         Self::Coordinator(CoordinatorKey::group(group))
     }
+
+    /// The coordinator of the transactional id `id`.
+    #[must_use]
+    pub fn transaction(id: &str) -> Self {
+        Self::Coordinator(CoordinatorKey::transaction(id))
+    }
 }
 
 impl fmt::Display for Destination {

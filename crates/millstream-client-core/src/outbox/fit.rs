@@ -21,6 +21,10 @@ pub(crate) fn fit(body: &mut RequestBody, version: i16) -> Result<(), String> {
             Ok(())
         }
         RequestBody::LeaveGroup(request) => leave_group(request, version),
+        RequestBody::TxnOffsetCommit(request) => {
+            txn_offset_commit(request, version);
+            Ok(())
+        }
         RequestBody::Metadata(request) => {
             metadata(request, version);
             Ok(())
@@ -89,6 +93,17 @@ fn delete_topics(request: &mut m::DeleteTopicsRequest, version: i16) {
     if version < 6 {
         let topics = std::mem::take(&mut request.topics).into_iter();
         request.topic_names = topics.filter_map(|topic| topic.name).collect();
+    }
+}
+
+/// Names up to version 5, ids from 6 on (KIP-1319).
+fn txn_offset_commit(request: &mut m::TxnOffsetCommitRequest, version: i16) {
+    for topic in &mut request.topics {
+        if version >= 6 {
+            topic.name = m::TopicName::default();
+        } else {
+            topic.topic_id = Default::default();
+        }
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Owner {
     Producer,
     /// The consumer machine: fetcher, group membership, commits.
     Consumer,
+    /// The transaction machine.
+    Transaction,
 }
 
 /// A request to send.

@@ -107,6 +107,14 @@ pub enum EnqueueError {
         /// What the serde said.
         error: std::sync::Arc<SerdeError>,
     },
+    /// The transaction that the record was for can only be aborted.
+    #[error("the transaction takes no more records, abort it: {reason}")]
+    TransactionFailed {
+        /// Why.
+        reason: String,
+        /// What a caller can do about it.
+        class: ErrorClass,
+    },
     /// The producer is closed or closing.
     #[error("the producer is closed")]
     Closed,
@@ -122,6 +130,7 @@ impl EnqueueError {
             | Self::MemoryTimedOut { .. }
             | Self::TopicTimedOut { .. } => ErrorClass::Retriable,
             Self::TopicRefused { code, .. } => code.class(),
+            Self::TransactionFailed { class, .. } => *class,
             Self::UnknownPartition { .. } | Self::RecordTooLarge { .. } => {
                 ErrorClass::InvalidConfiguration
             }
@@ -173,6 +182,12 @@ pub enum DeliveryCause {
     /// The application gave up what was not sent.
     #[error("it was given up before it was sent")]
     Aborted,
+    /// The transaction that it was part of is aborted, or can only be.
+    #[error("its transaction is aborted{}", because(.reason.as_deref()))]
+    TransactionAborted {
+        /// What failed in the transaction; `None` if the application asked for the abort.
+        reason: Option<String>,
+    },
     /// The retained batch of a refused one could not be taken apart to be sent in pieces.
     #[error("the batch is too large for the broker and could not be split: {0}")]
     Split(String),
@@ -188,6 +203,7 @@ impl DeliveryCause {
             Self::NotAnswered | Self::TimedOut { .. } | Self::BatchRefused { .. } => {
                 ErrorClass::Retriable
             }
+            Self::TransactionAborted { .. } => ErrorClass::Abortable,
             Self::Closed { .. } | Self::Aborted | Self::Split(_) => ErrorClass::Fatal,
         }
     }

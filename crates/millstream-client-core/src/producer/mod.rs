@@ -38,6 +38,7 @@ pub use error::{
 pub use interceptor::{
     AcknowledgedOutcome, Acknowledgement, InterceptedRecord, Interceptors, ProducerInterceptor,
 };
+pub(crate) use machine::{FaultKind, TransactionFault};
 pub use machine::{ProducerCommand, ProducerCompletion, ProducerEvent, ProducerMachine};
 pub use metrics::{ClientTotals, Distribution, NodeTotals, TopicTotals};
 pub use partitioner::{

@@ -68,6 +68,9 @@ pub struct ProducerShared {
     last_error: Mutex<Option<String>>,
     /// Whether there is a last error, to skip the lock where there is none.
     has_error: AtomicBool,
+    /// Why no batch may be opened: the transaction has failed.
+    refusal: Mutex<Option<EnqueueError>>,
+    is_refusing: AtomicBool,
 }
 
 type TopicMap = IndexMap<TopicName, Arc<Topic>, BuildHasherDefault<NameHasher>>;
@@ -148,6 +151,8 @@ impl ProducerShared {
             workers,
             last_error: Mutex::default(),
             has_error: AtomicBool::new(false),
+            refusal: Mutex::default(),
+            is_refusing: AtomicBool::new(false),
         }))
     }
 
@@ -427,6 +432,11 @@ impl ProducerShared {
                 limit,
             });
         }
+        if self.is_refusing.load(Ordering::Acquire)
+            && let Some(refusal) = lock(&self.refusal).clone()
+        {
+            return Err(refusal);
+        }
         let usual = alone.max(queue.class().min(config.batch_size));
         let Some(buffer) = self.pool.try_acquire(usual).or_else(|| self.pool.try_acquire(alone))
         else {
@@ -570,6 +580,17 @@ impl ProducerShared {
         self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), topic);
         lock(&self.wanted).remove(&name);
         self.topic_waiters.wake_all();
+    }
+
+    /// Opens no batch from here on and tells callers why, or does so again.
+    pub(crate) fn refuse(&self, refusal: Option<EnqueueError>) {
+        let is_refusing = refusal.is_some();
+        *lock(&self.refusal) = refusal;
+        self.is_refusing.store(is_refusing, Ordering::Release);
+        if is_refusing {
+            self.pool.waiters.wake_all();
+            self.topic_waiters.wake_all();
+        }
     }
 
     /// The last error that stood in the way since something was written.

@@ -12,7 +12,7 @@ use millstream_types::{ProducerEpoch, ProducerId, TopicPartition};
 
 use super::ProducerMachine;
 use super::batch::Identity;
-use crate::producer::error::DeliveryCause;
+use crate::producer::error::{DeliveryCause, EnqueueError};
 
 /// What a transaction lets through.
 #[derive(Debug)]
@@ -205,6 +205,11 @@ impl ProducerMachine {
         for index in 0..self.partitions.len() {
             self.end_everything(index, cause, now);
         }
+    }
+
+    /// Takes no more records and tells callers why, or takes them again.
+    pub(crate) fn refuse(&self, refusal: Option<EnqueueError>) {
+        self.shared.refuse(refusal);
     }
 
     /// The first failure of a batch since the last look, or the worst.

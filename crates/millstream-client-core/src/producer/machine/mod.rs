@@ -22,6 +22,8 @@ mod stage;
 mod topics;
 mod verdict;
 
+pub(crate) use gate::{FaultKind, TransactionFault};
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
