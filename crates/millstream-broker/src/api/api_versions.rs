@@ -1,33 +1,65 @@
 //! ApiVersions 0 to the newest: which APIs and versions the broker serves (KIP-511).
 //!
 //! A version that is not known is answered in version 0 with `UNSUPPORTED_VERSION` and the list, by
-//! [`unsupported`]. Omitted: features are not advertised, since none of Kafka's (group.version,
-//! transaction.version, …) is implemented.
+//! [`unsupported`]. Of Kafka's features `transaction.version` is told, as this node knows it (KIP-890);
+//! omitted: the others (metadata.version, group.version, …), which are not implemented.
 
 use bytes::BytesMut;
 use millstream_protocol::codec::encode_response;
-use millstream_protocol::messages::api_versions_response::ApiVersion;
+use millstream_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use millstream_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use millstream_protocol::{ApiKey, EncodeError, ErrorCode};
 
-use super::{Api, Call, SERVED, Served, served_versions};
+use super::{Api, Call, SERVED, Served, served_versions, text};
 use crate::core::frame::ResponseFrame;
 use crate::core::state::State;
 
+/// The feature that says how transactions work.
+const TRANSACTION_VERSION: &str = "transaction.version";
+/// The first version that tells features.
+const HAS_FEATURES: i16 = 3;
+/// The first version that tells features whose versions begin at 0.
+const TELLS_ZERO: i16 = 4;
+
 impl Api for ApiVersionsRequest {
-    fn serve(self, _: &mut State, call: &Call) -> Served<ApiVersionsResponse> {
+    fn serve(self, state: &mut State, call: &Call) -> Served<ApiVersionsResponse> {
         let named = call.version < 3
             || (is_software_name(&self.client_software_name)
                 && is_software_name(&self.client_software_version));
         if !named {
             return Served::Now(self.refuse(call.version, ErrorCode::InvalidRequest));
         }
-        Served::Now(ApiVersionsResponse::default().with_api_keys(list()))
+        let response = ApiVersionsResponse::default().with_api_keys(list());
+        if call.version < HAS_FEATURES {
+            return Served::Now(response);
+        }
+        Served::Now(features(response, state.transactions.level(call.node), call.version))
     }
 
     fn refuse(&self, _: i16, code: ErrorCode) -> ApiVersionsResponse {
         ApiVersionsResponse::default().with_error_code(code.code())
     }
+}
+
+/// Adds what is told of features.
+fn features(response: ApiVersionsResponse, level: i16, version: i16) -> ApiVersionsResponse {
+    let supported = SupportedFeatureKey::default()
+        .with_name(text(TRANSACTION_VERSION))
+        .with_min_version(0)
+        .with_max_version(2);
+    let finalized = FinalizedFeatureKey::default()
+        .with_name(text(TRANSACTION_VERSION))
+        .with_max_version_level(level)
+        .with_min_version_level(level);
+    // Clients of version 3 cannot read a range that begins at 0 (KIP-584).
+    let supported = if version < TELLS_ZERO { Vec::new() } else { vec![supported] };
+    let finalized = if level > 0 { vec![finalized] } else { Vec::new() };
+    response
+        .with_supported_features(supported)
+        .with_finalized_features_epoch(1)
+        .with_finalized_features(finalized)
 }
 
 /// The answer to a version that is not known: version 0, which every client can read.

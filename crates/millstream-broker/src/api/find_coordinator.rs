@@ -1,8 +1,8 @@
-//! FindCoordinator 0 to 6: which node coordinates a group; several keys at once from version 4.
+//! FindCoordinator 0 to 6: which node coordinates a group, or from version 1 a transactional id;
+//! several keys at once from version 4.
 //!
 //! A key's home node follows from Java's hash of it; when that node is dead the next one alive
-//! stands in. Omitted: transaction and share coordinators (`INVALID_REQUEST`, which clients take for
-//! final).
+//! stands in. Omitted: share coordinators (`INVALID_REQUEST`, which clients take for final).
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages as m;
@@ -14,6 +14,8 @@ use crate::core::state::State;
 
 /// The key type of groups.
 const GROUP: i8 = 0;
+/// The key type of transactional ids.
+const TRANSACTION: i8 = 1;
 
 impl Api for FindCoordinatorRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<FindCoordinatorResponse> {
@@ -48,11 +50,15 @@ impl Api for FindCoordinatorRequest {
 }
 
 fn find(state: &State, key_type: i8, key: &m::StrBytes) -> Coordinator {
-    if key_type != GROUP {
-        let why = format!("coordinators of key type {key_type} are not implemented");
-        return failed(key, ErrorCode::InvalidRequest, Some(why));
-    }
-    let node = state.coordinator_of(key).and_then(|id| state.nodes.get(id));
+    let coordinator = match key_type {
+        GROUP => state.coordinator_of(key),
+        TRANSACTION => state.transactions.placement.coordinator(key),
+        _ => {
+            let why = format!("coordinators of key type {key_type} are not implemented");
+            return failed(key, ErrorCode::InvalidRequest, Some(why));
+        }
+    };
+    let node = coordinator.and_then(|id| state.nodes.get(id));
     match node {
         Some(node) => Coordinator::default()
             .with_key(key.clone())

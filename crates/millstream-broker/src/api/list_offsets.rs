@@ -2,7 +2,8 @@
 //!
 //! Special times: -1 the end, -2 the start, -3 the record with the largest time (KIP-734), -4 the
 //! local start (as -2, since nothing is tiered), -5 and -6 the tiered ends (never any, so offset
-//! -1). Both isolation levels see the same end, since there are no transactions.
+//! -1). For who reads committed records the end is the last stable offset, and nothing is found behind
+//! it.
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::list_offsets_request::ListOffsetsPartition;
@@ -26,9 +27,10 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 impl Api for ListOffsetsRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<ListOffsetsResponse> {
+        let committed_only = self.isolation_level == 1;
         let topics = self.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|wanted| {
-                let found = look_up(state, call, &topic.name, wanted);
+                let found = look_up(state, call, &topic.name, wanted, committed_only);
                 let found = found.unwrap_or_else(|code| failure(wanted.partition_index, code));
                 // Older versions cannot say an epoch.
                 let epoch = if call.version >= 4 { found.leader_epoch } else { -1 };
@@ -66,6 +68,7 @@ fn look_up(
     call: &Call,
     topic: &str,
     wanted: &ListOffsetsPartition,
+    committed_only: bool,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
     let topic = state.topics.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let partition =
@@ -73,10 +76,11 @@ fn look_up(
     partition.check_leader(call.node, wanted.current_leader_epoch)?;
     check_time(wanted.timestamp, call.version)?;
     let log = &partition.log;
+    let end = log.readable_end(committed_only);
     let mut answer = failure(wanted.partition_index, ErrorCode::None);
     let found = match wanted.timestamp {
         LATEST => {
-            answer.offset = log.end().0;
+            answer.offset = end.0;
             answer.leader_epoch = partition.epoch.0;
             return Ok(answer);
         }
@@ -89,7 +93,7 @@ fn look_up(
         time if time >= 0 => since(log, Timestamp(time)),
         _ => None,
     };
-    if let Some((offset, time)) = found {
+    if let Some((offset, time)) = found.filter(|(offset, _)| *offset < end) {
         answer.offset = offset.0;
         answer.timestamp = time.0;
         answer.leader_epoch = log.epoch_at(offset).map_or(-1, |epoch| epoch.0);

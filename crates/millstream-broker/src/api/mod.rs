@@ -18,6 +18,8 @@ use crate::core::frame::ResponseFrame;
 use crate::core::state::State;
 use crate::core::transaction::Moment;
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod create_partitions;
@@ -29,8 +31,11 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
 mod discard;
+mod end_txn;
 pub(crate) mod fetch;
 mod find_coordinator;
 mod guard;
@@ -44,6 +49,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -52,6 +58,8 @@ mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 mod throttle;
+mod txn_offset_commit;
+mod write_txn_markers;
 
 /// A request on its way through its handler.
 #[derive(Clone, Debug)]
@@ -188,6 +196,14 @@ table! {
     ApiVersions => m::ApiVersionsRequest,
     CreateTopics => m::CreateTopicsRequest,
     InitProducerId => m::InitProducerIdRequest,
+    AddPartitionsToTxn => m::AddPartitionsToTxnRequest,
+    AddOffsetsToTxn => m::AddOffsetsToTxnRequest,
+    EndTxn => m::EndTxnRequest,
+    WriteTxnMarkers => m::WriteTxnMarkersRequest,
+    TxnOffsetCommit => m::TxnOffsetCommitRequest,
+    DescribeProducers => m::DescribeProducersRequest,
+    DescribeTransactions => m::DescribeTransactionsRequest,
+    ListTransactions => m::ListTransactionsRequest,
     DeleteGroups => m::DeleteGroupsRequest,
     OffsetDelete => m::OffsetDeleteRequest,
     AlterConfigs => m::AlterConfigsRequest,

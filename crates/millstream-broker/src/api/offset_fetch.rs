@@ -1,7 +1,8 @@
 //! OffsetFetch 1 to the newest: what groups committed; several groups at once from version 8 on.
 //!
-//! A partition without an offset answers -1. `require_stable` changes nothing, since there are no
-//! transactions. An unknown group has no offsets, which is no error.
+//! A partition without an offset answers -1. With `require_stable` a partition for which a
+//! transaction is committing an offset answers `UNSTABLE_OFFSET_COMMIT` (KIP-447). An unknown group
+//! has no offsets, which is no error.
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -13,7 +14,7 @@ use millstream_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use uuid::Uuid;
 
 use super::{Api, Call, Served, text, topic_name};
-use crate::core::group::CommittedOffset;
+use crate::core::group::{CommittedOffset, Group};
 use crate::core::state::State;
 use crate::core::topic::TopicRef;
 
@@ -25,9 +26,10 @@ const BY_ID: i16 = 10;
 impl Api for OffsetFetchRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<OffsetFetchResponse> {
         if call.version >= GROUPS {
+            let stable = self.require_stable;
             let groups = self.groups.iter().map(|group| {
                 match state.check_coordinator(call.node, &group.group_id) {
-                    Ok(()) => one_group(state, call.version, group),
+                    Ok(()) => one_group(state, call.version, group, stable),
                     Err(code) => failed(group, code),
                 }
             });
@@ -49,8 +51,7 @@ impl Api for OffsetFetchRequest {
         }
         let topics = self.topics.iter().flatten().map(|topic| {
             let partitions = topic.partition_indexes.iter();
-            let partitions =
-                partitions.map(|index| old_partition(*index, None).with_error_code(code.code()));
+            let partitions = partitions.map(|index| old_partition(*index, Err(code)));
             OffsetFetchResponseTopic::default()
                 .with_name(topic.name.clone())
                 .with_partitions(partitions.collect())
@@ -70,7 +71,7 @@ pub(super) fn refuse_partitions(
     }
     let groups = request.groups.iter().map(|group| {
         let topics = group.topics.iter().flatten().map(|topic| {
-            let partitions = topic.partition_indexes.iter().map(|index| (*index, None));
+            let partitions = topic.partition_indexes.iter().map(|index| (*index, Ok(None)));
             let (name, id) = (&topic.name, topic.topic_id);
             new_topic(version >= BY_ID, name, id, partitions.collect(), code)
         });
@@ -87,16 +88,38 @@ fn failed(group: &OffsetFetchRequestGroup, code: ErrorCode) -> OffsetFetchRespon
         .with_error_code(code.code())
 }
 
-/// A topic as the answer names it, and the partitions with their offsets.
-type Found<'a> = (String, Uuid, Vec<(i32, Option<&'a CommittedOffset>)>);
+/// What is found for a partition: its offset, if there is one that may be told.
+type Offset<'a> = Result<Option<&'a CommittedOffset>, ErrorCode>;
 
-fn all<'a>(state: &'a State, group: &str) -> Vec<Found<'a>> {
-    let offsets = state.groups.get(group).map(|group| &group.offsets);
-    let offsets = offsets.into_iter().flatten();
+/// A topic as the answer names it, and the partitions with their offsets.
+type Found<'a> = (String, Uuid, Vec<(i32, Offset<'a>)>);
+
+/// The offset of a partition, unless a transaction is about to commit another and the client asks
+/// for stable ones.
+fn stable<'a>(
+    group: Option<&'a Group>,
+    topic: &str,
+    index: i32,
+    require_stable: bool,
+) -> Offset<'a> {
+    let Some(group) = group else {
+        return Ok(None);
+    };
+    if require_stable && group.is_unstable(topic, index) {
+        return Err(ErrorCode::UnstableOffsetCommit);
+    }
+    Ok(group.committed(topic, index))
+}
+
+fn all<'a>(state: &'a State, group: &str, require_stable: bool) -> Vec<Found<'a>> {
+    let group = state.groups.get(group);
+    let offsets = group.into_iter().flat_map(|group| &group.offsets);
     offsets
         .map(|(topic, partitions)| {
             let id = state.topics.get(topic.as_str()).map(|topic| topic.id);
-            let partitions = partitions.iter().map(|(index, offset)| (*index, Some(offset)));
+            let partitions = partitions.keys();
+            let partitions = partitions
+                .map(|index| (*index, stable(group, topic.as_str(), *index, require_stable)));
             (topic.to_string(), id.unwrap_or_default(), partitions.collect())
         })
         .collect()
@@ -106,14 +129,14 @@ fn one_group(
     state: &State,
     version: i16,
     group: &OffsetFetchRequestGroup,
+    require_stable: bool,
 ) -> OffsetFetchResponseGroup {
     let by_id = version >= BY_ID;
     let committed = |topic: &str, index| {
-        let group = state.groups.get(group.group_id.as_str());
-        group.and_then(|group| group.committed(topic, index))
+        stable(state.groups.get(group.group_id.as_str()), topic, index, require_stable)
     };
     let topics: Vec<_> = match &group.topics {
-        None => all(state, &group.group_id)
+        None => all(state, &group.group_id, require_stable)
             .into_iter()
             .map(|(name, id, partitions)| new_topic(by_id, &name, id, partitions, ErrorCode::None))
             .collect(),
@@ -139,10 +162,12 @@ fn new_topic(
     by_id: bool,
     name: &str,
     id: Uuid,
-    partitions: Vec<(i32, Option<&CommittedOffset>)>,
+    partitions: Vec<(i32, Offset<'_>)>,
     code: ErrorCode,
 ) -> OffsetFetchResponseTopics {
     let partitions = partitions.into_iter().map(|(index, found)| {
+        let code = found.err().unwrap_or(code);
+        let found = found.unwrap_or(None);
         OffsetFetchResponsePartitions::default()
             .with_partition_index(index)
             .with_committed_offset(found.map_or(-1, |found| found.offset))
@@ -155,7 +180,7 @@ fn new_topic(
 }
 
 fn old_topics(state: &State, request: &OffsetFetchRequest) -> Vec<OffsetFetchResponseTopic> {
-    let topic = |name: &str, partitions: Vec<(i32, Option<&CommittedOffset>)>| {
+    let topic = |name: &str, partitions: Vec<(i32, Offset<'_>)>| {
         let partitions = partitions.into_iter();
         let partitions = partitions.map(|(index, found)| old_partition(index, found));
         OffsetFetchResponseTopic::default()
@@ -163,13 +188,13 @@ fn old_topics(state: &State, request: &OffsetFetchRequest) -> Vec<OffsetFetchRes
             .with_partitions(partitions.collect())
     };
     let Some(topics) = &request.topics else {
-        let all = all(state, &request.group_id).into_iter();
+        let all = all(state, &request.group_id, request.require_stable).into_iter();
         return all.map(|(name, _, partitions)| topic(&name, partitions)).collect();
     };
     let group = state.groups.get(request.group_id.as_str());
     let topics = topics.iter().map(|wanted| {
         let partitions = wanted.partition_indexes.iter().map(|index| {
-            let found = group.and_then(|group| group.committed(&wanted.name, *index));
+            let found = stable(group, &wanted.name, *index, request.require_stable);
             (*index, found)
         });
         topic(&wanted.name, partitions.collect())
@@ -177,10 +202,13 @@ fn old_topics(state: &State, request: &OffsetFetchRequest) -> Vec<OffsetFetchRes
     topics.collect()
 }
 
-fn old_partition(index: i32, found: Option<&CommittedOffset>) -> OffsetFetchResponsePartition {
+fn old_partition(index: i32, found: Offset<'_>) -> OffsetFetchResponsePartition {
+    let code = found.err().unwrap_or(ErrorCode::None);
+    let found = found.unwrap_or(None);
     OffsetFetchResponsePartition::default()
         .with_partition_index(index)
         .with_committed_offset(found.map_or(-1, |found| found.offset))
         .with_committed_leader_epoch(found.map_or(-1, |found| found.leader_epoch))
         .with_metadata(Some(text(found.map_or("", |found| &found.metadata))))
+        .with_error_code(code.code())
 }

@@ -4,6 +4,7 @@ mod connection;
 mod hub;
 mod running;
 mod server;
+mod transactions;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -130,6 +131,13 @@ impl BrokerBuilder {
     /// advance, consumers find nothing, checksums and sequence numbers are not looked at.
     pub const fn discard(mut self, discard: bool) -> Self {
         self.config.discard = discard;
+        self
+    }
+
+    /// The rules of transactions (the finalised feature `transaction.version`): 2, the default,
+    /// raises the producer's epoch with each transaction (KIP-890), 1 does not.
+    pub const fn transaction_version(mut self, version: i16) -> Self {
+        self.config.transactions.version = version;
         self
     }
 

@@ -16,7 +16,7 @@ use crate::core::{ControlError, Fault};
 /// A cluster that runs on its own thread until it is stopped or dropped.
 #[derive(Debug)]
 pub struct RunningCluster {
-    hub: Arc<SharedHub>,
+    pub(super) hub: Arc<SharedHub>,
     addresses: BTreeMap<BrokerId, SocketAddr>,
     commands: mpsc::UnboundedSender<Command>,
 }

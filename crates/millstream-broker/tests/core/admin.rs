@@ -266,7 +266,7 @@ fn the_cluster_describes_itself() {
 }
 
 #[test]
-fn groups_have_a_coordinator_and_other_keys_none() {
+fn groups_have_a_coordinator_and_share_groups_none() {
     let mut bench = Bench::new(3);
     let keys = ["a", "b", "c", "d"].map(text).to_vec();
     let request = m::FindCoordinatorRequest::default().with_coordinator_keys(keys);
@@ -278,7 +278,7 @@ fn groups_have_a_coordinator_and_other_keys_none() {
     bench.cluster.crash_node(home[0].into(), bench.now).unwrap();
     let alive = 1 + home[0] % 3;
     assert_ne!(bench.ask(alive, 3, &old).node_id.0, home[0]);
-    let transaction = old.with_key_type(1);
-    let refused = bench.ask(alive, 3, &transaction);
+    let share = old.with_key_type(2);
+    let refused = bench.ask(alive, 3, &share);
     assert_eq!(ErrorCode::from(refused.error_code), ErrorCode::InvalidRequest);
 }

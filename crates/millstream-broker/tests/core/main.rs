@@ -12,4 +12,5 @@ mod hostile;
 mod produce;
 mod sessions;
 mod targets;
+mod transactions;
 mod versions;

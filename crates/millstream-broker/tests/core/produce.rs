@@ -101,8 +101,8 @@ fn producer_ids_are_never_given_twice() {
     let second = bench.ask(2, 4, &request);
     assert_eq!((first.error_code, first.producer_epoch), (0, 0));
     assert_ne!(first.producer_id, second.producer_id);
-    let named = request.with_transactional_id(Some(m::TransactionalId(text("t"))));
-    let refused = bench.ask(1, 4, &named);
+    let unnamed = request.with_transactional_id(Some(m::TransactionalId(text(""))));
+    let refused = bench.ask(1, 4, &unnamed);
     assert_eq!(ErrorCode::from(refused.error_code), ErrorCode::InvalidRequest);
 }
 

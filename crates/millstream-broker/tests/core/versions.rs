@@ -22,7 +22,7 @@ enum Mood {
 
 /// Sends a request in every version in which it can be said, to a cluster that does what is asked
 /// and to such that refuse it or throttle the client; `fit` makes it sayable.
-fn sweep<R: Request<Response: Debug> + Clone>(
+pub(crate) fn sweep<R: Request<Response: Debug> + Clone>(
     request: &R,
     fit: impl Fn(i16, R) -> R,
     check: impl Fn(i16, R::Response),
@@ -89,7 +89,10 @@ fn api_versions_lists_what_is_served() {
         assert_eq!(answer.error_code, 0, "{version}");
         let keys: Vec<_> = answer.api_keys.iter().map(|api| api.api_key).collect();
         assert!(keys.contains(&ApiKey::Fetch.code()));
-        assert!(!keys.contains(&ApiKey::EndTxn.code()), "transactions are not served");
+        let told = answer.finalized_features.first().map(|it| it.max_version_level);
+        assert_eq!(told, (version >= 3).then_some(2), "{version}");
+        let supported = answer.supported_features.first().map(|it| it.max_version);
+        assert_eq!(supported, (version >= 4).then_some(2), "{version}");
         assert!(keys.is_sorted());
     });
     let mut bench = Bench::new(1);

@@ -110,6 +110,11 @@ impl Transactions {
         }
     }
 
+    /// What is known of an id.
+    pub(crate) fn get(&self, id: &str) -> Option<&Transaction> {
+        self.by_id.get(id)
+    }
+
     /// All ids and what is known of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Transaction)> {
         self.by_id.iter().map(|(id, transaction)| (id.as_str(), transaction))
