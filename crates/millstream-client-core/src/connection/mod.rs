@@ -24,7 +24,6 @@ use crate::config::Endpoint;
 use crate::outbox::{
     Destination, Owner, Pending, RequestFailure, RequestId, Response, ResponseBody,
 };
-use crate::timer::earliest;
 use in_flight::{InFlight, InFlightRequest};
 
 pub use transmit::Transmit;
@@ -71,8 +70,8 @@ pub(crate) struct Connection {
     next_correlation_id: i32,
     scratch: BytesMut,
     last_used: Instant,
-    /// The broker asked for silence until then (KIP-219).
-    muted_until: Option<Instant>,
+    /// For how long the broker's last answers ask to be left alone (KIP-219).
+    throttle: Duration,
     setup_deadline: Instant,
 }
 
@@ -112,7 +111,7 @@ impl Connection {
             next_correlation_id: 0,
             scratch: BytesMut::new(),
             last_used: now,
-            muted_until: None,
+            throttle: Duration::ZERO,
             setup_deadline: now + parameters.setup_timeout,
         }
     }
@@ -129,11 +128,9 @@ impl Connection {
         }
     }
 
-    /// Whether a request would be taken at `now`.
-    pub(crate) fn can_send(&self, now: Instant) -> bool {
-        matches!(self.state, State::Ready(_))
-            && self.in_flight.len() < self.max_in_flight
-            && self.muted_until.is_none_or(|until| until <= now)
+    /// Whether a request would be taken.
+    pub(crate) fn can_send(&self) -> bool {
+        matches!(self.state, State::Ready(_)) && self.in_flight.len() < self.max_in_flight
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -277,7 +274,8 @@ impl Connection {
         let InFlightRequest { id, owner, destination, api, version, .. } = request;
         let result = match ResponseBody::decode(api, version, frame) {
             Ok(body) => {
-                self.obey_throttle(now, &body);
+                let throttle = u64::try_from(body.throttle_time_ms()).unwrap_or(0);
+                self.throttle = self.throttle.max(Duration::from_millis(throttle));
                 tracing::trace!(%api, version, broker = %self.peer, took = ?(now - request.sent), "answer");
                 Ok(Response { from: self.broker, version, body })
             }
@@ -289,27 +287,23 @@ impl Connection {
         Ok(Answer { owner, id, destination, result })
     }
 
-    /// KIP-219: a broker that throttles answers at once and mutes its side; so do we.
-    fn obey_throttle(&mut self, now: Instant, body: &ResponseBody) {
-        let millis = u64::try_from(body.throttle_time_ms()).unwrap_or(0);
-        if millis > 0 {
-            self.muted_until = Some(now + Duration::from_millis(millis));
-        }
+    /// For how long answers that came since the last call ask to be left alone: the broker answers at
+    /// once and reads nothing meanwhile (KIP-219), and its other connections owe it the same.
+    pub(crate) fn take_throttle(&mut self) -> Option<Duration> {
+        let throttle = std::mem::take(&mut self.throttle);
+        (!throttle.is_zero()).then_some(throttle)
     }
 
-    /// When something is due: a request's deadline, the end of the setup time or of a silence.
+    /// When something is due: a request's deadline, the end of the setup time.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Ready(_) => earliest(self.in_flight.next_timeout(), self.muted_until),
+            State::Ready(_) => self.in_flight.next_timeout(),
             State::Dialing | State::Negotiating { .. } => Some(self.setup_deadline),
         }
     }
 
     /// Whether time is up for it, and why; the caller closes it then.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<String> {
-        if self.muted_until.is_some_and(|until| until <= now) {
-            self.muted_until = None;
-        }
         match self.state {
             State::Ready(_) => {
                 let due = self.in_flight.next_timeout()?;

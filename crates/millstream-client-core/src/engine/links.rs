@@ -40,8 +40,19 @@ pub(super) struct Links {
     connections: BTreeMap<ConnectionId, (LinkKey, Connection)>,
     next_connection: u64,
     requests_sent: u64,
+    throttling: Throttling,
     actions: VecDeque<Action>,
     writable: BTreeSet<ConnectionId>,
+}
+
+/// How often and for how long brokers asked to be left alone (KIP-219).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Throttling {
+    /// How many answers asked for it.
+    pub answers: u64,
+    /// The times they named, together; they may overlap.
+    pub time: Duration,
 }
 
 /// One broker's lane.
@@ -69,6 +80,7 @@ impl Links {
             connections: BTreeMap::new(),
             next_connection: 0,
             requests_sent: 0,
+            throttling: Throttling::default(),
             actions: VecDeque::new(),
             writable: BTreeSet::new(),
         }
@@ -76,6 +88,10 @@ impl Links {
 
     pub(super) const fn requests_sent(&self) -> u64 {
         self.requests_sent
+    }
+
+    pub(super) const fn throttling(&self) -> Throttling {
+        self.throttling
     }
 
     pub(super) fn poll_action(&mut self) -> Option<Action> {
@@ -117,7 +133,8 @@ impl Links {
         if candidates.is_empty() || self.rebootstrap && all_fail {
             candidates.extend((0..self.bootstrap.len()).map(Node::Bootstrap));
         }
-        let connected = candidates.iter().filter_map(|node| Some((self.load(*node)?, *node)));
+        let connected = candidates.iter().filter(|node| self.muted_until(**node, now).is_none());
+        let connected = connected.filter_map(|node| Some((self.load(*node)?, *node)));
         if let Some((_, node)) = connected.min() {
             return node;
         }
@@ -144,6 +161,11 @@ impl Links {
         self.nodes.get(&node).is_some_and(|health| health.failures > 0)
     }
 
+    /// Until when a throttling broker is to be left alone.
+    fn muted_until(&self, node: Node, now: Instant) -> Option<Instant> {
+        self.nodes.get(&node).and_then(|health| health.muted_until).filter(|until| *until > now)
+    }
+
     /// Sends what can be sent, and dials what must be dialled for it.
     pub(super) fn drive(
         &mut self,
@@ -164,12 +186,15 @@ impl Links {
     }
 
     fn flush(&mut self, now: Instant, key: LinkKey, id: ConnectionId, answers: &mut Vec<Answer>) {
+        if self.muted_until(key.node, now).is_some() {
+            return;
+        }
         let (Some(link), Some((_, connection))) =
             (self.links.get_mut(&key), self.connections.get_mut(&id))
         else {
             return;
         };
-        while connection.can_send(now)
+        while connection.can_send()
             && let Some(pending) = link.waiting.pop_front()
         {
             let refused = pending.stub();
@@ -277,6 +302,11 @@ impl Links {
             }
             self.nodes.entry(key.node).or_default().succeeded();
         }
+        if let Some(throttle) = connection.take_throttle() {
+            self.throttling.answers += 1;
+            self.throttling.time += throttle;
+            self.nodes.entry(key.node).or_default().mute(now + throttle);
+        }
         if let Err(reason) = result {
             self.close(now, id, &reason, answers);
         }
@@ -311,8 +341,9 @@ impl Links {
         for id in idle {
             self.close_idle(id);
         }
+        self.nodes.values_mut().for_each(|health| health.unmute(now));
         for key in self.busy.clone() {
-            let reason = self.waiting_for(key);
+            let reason = self.waiting_for(key, now);
             let Some(link) = self.links.get_mut(&key) else {
                 continue;
             };
@@ -328,7 +359,7 @@ impl Links {
     }
 
     /// What a link's waiting requests wait for, in words.
-    fn waiting_for(&self, key: LinkKey) -> String {
+    fn waiting_for(&self, key: LinkKey, now: Instant) -> String {
         let error = self.nodes.get(&key.node).and_then(|health| health.last_error.as_deref());
         let peer = self
             .links
@@ -336,7 +367,18 @@ impl Links {
             .and_then(|link| self.connections.get(&link.connection?))
             .map_or_else(|| key.node.to_string(), |(_, connection)| connection.peer().to_owned());
         let error = error.map_or_else(String::new, |error| format!("; its last error: {error}"));
+        if self.muted_until(key.node, now).is_some() {
+            return format!("{peer} throttles this client, by a quota");
+        }
         format!("it waited for a connection to {peer}{error}")
+    }
+
+    /// Ends all connections, to start again from the bootstrap servers (`NetworkClient.rebootstrap`).
+    pub(super) fn close_all(&mut self, now: Instant, answers: &mut Vec<Answer>) {
+        let all: Vec<ConnectionId> = self.connections.keys().copied().collect();
+        for id in all {
+            self.close(now, id, "the client starts again from the bootstrap servers", answers);
+        }
     }
 
     /// Ends a connection from this side.
@@ -412,7 +454,9 @@ impl Links {
             let deadline = deadlines.map(|pending| pending.deadline).min();
             let undialled = link.is_some_and(|link| link.connection.is_none());
             let health = self.nodes.get(&key.node).filter(|_| undialled);
-            earliest(deadline, health.and_then(|health| health.not_before))
+            let muted = self.nodes.get(&key.node).and_then(|health| health.muted_until);
+            let dial = health.and_then(|health| health.not_before);
+            earliest(muted, earliest(deadline, dial))
         });
         connections.chain(waiting).fold(None, earliest)
     }

@@ -24,6 +24,8 @@ use crate::transaction::TransactionMachine;
 use links::Links;
 use route::Parked;
 
+pub use links::Throttling;
+
 /// What the caller must do to a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -121,6 +123,12 @@ impl Engine {
         self.links.requests_sent()
     }
 
+    /// How often and for how long brokers asked to be left alone (KIP-219).
+    #[must_use]
+    pub const fn throttling(&self) -> Throttling {
+        self.links.throttling()
+    }
+
     /// The application called.
     pub fn handle_command(&mut self, now: Instant, id: CommandId, command: Command) {
         match command {
@@ -186,6 +194,9 @@ impl Engine {
         self.parked.expire(now, &self.metadata, &mut self.answers);
         for _ in 0..ROUNDS_MAX {
             self.answer(now);
+            if self.metadata.take_rebootstrap() {
+                self.links.close_all(now, &mut self.answers);
+            }
             self.poll_machines(now);
             self.route(now);
             self.links.drive(now, &mut self.metadata, &mut self.answers);
@@ -319,3 +330,6 @@ impl Engine {
         .fold(None, earliest)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,8 @@ pub(super) struct Health {
     pub(super) not_before: Option<Instant>,
     /// Why the last attempt or connection ended.
     pub(super) last_error: Option<String>,
+    /// Nothing is sent before this, in any lane: the broker throttles us (KIP-219).
+    pub(super) muted_until: Option<Instant>,
 }
 
 impl Health {
@@ -63,7 +65,17 @@ impl Health {
 
     /// A connection is ready for requests.
     pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+        *self = Self { muted_until: self.muted_until, ..Self::default() };
+    }
+
+    /// The broker asks to be left alone until then.
+    pub(super) fn mute(&mut self, until: Instant) {
+        self.muted_until = self.muted_until.max(Some(until));
+    }
+
+    /// Lets time pass: the silence may be over.
+    pub(super) fn unmute(&mut self, now: Instant) {
+        self.muted_until = self.muted_until.filter(|until| *until > now);
     }
 
     pub(super) fn may_try(&self, now: Instant) -> bool {

@@ -56,7 +56,7 @@ impl Wire {
         let version = FIRST_API_VERSIONS;
         codec::encode_response::<ApiVersionsRequest>(version, 0, &versions, &mut out).unwrap();
         wire.receive(&out).unwrap();
-        assert!(wire.connection.can_send(wire.now));
+        assert!(wire.connection.can_send());
         wire
     }
 
@@ -102,7 +102,7 @@ impl Wire {
 fn answers_find_their_requests_in_any_pieces() {
     let mut wire = Wire::ready();
     let ids = [wire.send(HeartbeatRequest::default()), wire.send(HeartbeatRequest::default())];
-    assert!(!wire.connection.can_send(wire.now), "the window is two");
+    assert!(!wire.connection.can_send(), "the window is two");
     wire.written();
     let bytes = [Wire::heartbeat(1, 0), Wire::heartbeat(2, 0)].concat();
     for byte in bytes {
@@ -111,7 +111,7 @@ fn answers_find_their_requests_in_any_pieces() {
     let answered: Vec<_> = wire.answers.iter().map(|answer| answer.id).collect();
     assert_eq!(answered, ids);
     assert!(wire.answers.iter().all(|answer| answer.result.is_ok()));
-    assert!(wire.connection.can_send(wire.now));
+    assert!(wire.connection.can_send());
 }
 
 #[test]
@@ -176,16 +176,15 @@ fn a_request_that_times_out_ends_the_connection() {
 }
 
 #[test]
-fn a_broker_that_throttles_is_left_in_peace() {
+fn a_throttle_is_told_once() {
     let mut wire = Wire::ready();
+    wire.send(HeartbeatRequest::default());
     wire.send(HeartbeatRequest::default());
     wire.written();
     wire.receive(&Wire::heartbeat(1, 700)).unwrap();
-    assert!(!wire.connection.can_send(wire.now));
-    wire.now += Duration::from_millis(700);
-    assert_eq!(wire.connection.next_timeout(), Some(wire.now));
-    assert_eq!(wire.connection.handle_timeout(wire.now), None);
-    assert!(wire.connection.can_send(wire.now));
+    wire.receive(&Wire::heartbeat(2, 300)).unwrap();
+    assert_eq!(wire.connection.take_throttle(), Some(Duration::from_millis(700)));
+    assert_eq!(wire.connection.take_throttle(), None);
 }
 
 #[test]

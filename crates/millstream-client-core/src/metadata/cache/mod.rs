@@ -47,6 +47,8 @@ pub struct Metadata {
     update_requested: bool,
     generation: u64,
     last_error: Option<String>,
+    /// The brokers were forgotten, and their connections are still to be closed.
+    rebootstraps: bool,
 }
 
 /// A topic that somebody asked for.
@@ -366,7 +368,13 @@ impl Metadata {
         self.brokers.clear();
         self.controller = None;
         self.update_requested = true;
+        self.rebootstraps = true;
         self.generation += 1;
+    }
+
+    /// Whether brokers were forgotten since the last call: their connections are to be closed.
+    pub(crate) const fn take_rebootstrap(&mut self) -> bool {
+        std::mem::replace(&mut self.rebootstraps, false)
     }
 }
 

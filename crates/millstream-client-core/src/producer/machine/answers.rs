@@ -208,14 +208,15 @@ impl ProducerMachine {
                 // All before it is settled, so the gap is in the log: it is not there, and neither
                 // is what was sent behind it.
                 batch.may_be_written = false;
-                self.partitions[index].need_epoch();
                 if is_ours && may_retry {
-                    return self.retry(index, batch, cx);
+                    self.retry(index, batch, cx);
+                    return self.partitions[index].need_epoch();
                 }
+                self.partitions[index].need_epoch();
             }
             Verdict::NewProducer if is_ours && may_retry => {
-                self.partitions[index].need_id();
-                return self.retry(index, batch, cx);
+                self.retry(index, batch, cx);
+                return self.partitions[index].need_id();
             }
             Verdict::TooLarge if batch.records > 1 && !batch.may_be_written => {
                 return self.split(index, batch, cx);
