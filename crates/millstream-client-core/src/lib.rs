@@ -41,6 +41,7 @@ pub mod coordinator;
 mod cx;
 pub mod engine;
 pub mod group;
+mod listing;
 pub mod metadata;
 pub mod outbox;
 pub mod producer;

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use millstream_broker::{ApiKey, ErrorCode};
-use millstream_client_core::admin::{AdminCommand, AdminCompletion, AdminError, NewTopic};
+use millstream_client_core::admin::{self as ask, AdminCompletion, AdminError, NewTopic, Results};
 use millstream_client_core::backoff::Rng;
-use millstream_client_core::{CommandId, Completion, Engine, Event};
+use millstream_client_core::metadata::Topic;
+use millstream_client_core::{Command, CommandId, Completion, Engine, Event};
 use millstream_types::TopicName;
 
 use super::check::Violation;
@@ -75,43 +76,61 @@ impl Run {
     fn call(&mut self, world: &mut World) {
         let topic = one_of(&mut self.rng, &TOPICS);
         let name = TopicName::from(topic);
-        let (call, command) = match self.rng.below(4) {
-            0 => (Call::Create(topic), AdminCommand::CreateTopics(vec![NewTopic::new(name, 2)])),
-            1 => (Call::Delete(topic), AdminCommand::DeleteTopics(vec![name])),
-            2 => (Call::Describe(topic), AdminCommand::DescribeTopics(vec![name])),
-            _ => (Call::List, AdminCommand::ListTopics),
+        let (call, command): (_, Command) = match self.rng.below(4) {
+            0 => {
+                let topic_made = NewTopic::new(name, 2);
+                (Call::Create(topic), ask::create_topics([topic_made], false).into())
+            }
+            1 => (Call::Delete(topic), ask::delete_topics([name]).into()),
+            2 => (Call::Describe(topic), ask::describe_topics([name]).into()),
+            _ => (Call::List, ask::list_topics().into()),
         };
         world.note(format_args!("call {call:?} with {:?}", self.topics));
         let id = world.command(self.client, command);
         self.under_way = Some((id, call, world.now()));
     }
 
-    fn finished(&mut self, call: Call, completion: AdminCompletion) {
-        match (call, completion) {
-            (Call::Create(topic), AdminCompletion::CreateTopics(results)) => {
-                let result = results.into_values().next().map(|result| result.map(drop));
-                self.changed(call, topic, result, Known::Present);
+    fn finished(&mut self, world: &mut World, call: Call, completion: AdminCompletion) {
+        let text = match call {
+            Call::Create(topic) => {
+                let results: Option<Results<TopicName, ask::CreatedTopic>> = completion.take();
+                let text = format!("{results:?}");
+                let result = results.and_then(|results| results.into_values().next());
+                self.changed(call, topic, result.map(|result| result.map(drop)), Known::Present);
+                text
             }
-            (Call::Delete(topic), AdminCompletion::DeleteTopics(results)) => {
-                self.changed(call, topic, results.into_values().next(), Known::Absent);
+            Call::Delete(topic) => {
+                let results: Option<Results<TopicName, ()>> = completion.take();
+                let text = format!("{results:?}");
+                let result = results.and_then(|results| results.into_values().next());
+                self.changed(call, topic, result, Known::Absent);
+                text
             }
-            (Call::Describe(topic), AdminCompletion::DescribeTopics(results)) => {
-                match results.into_values().next() {
+            Call::Describe(topic) => {
+                let results: Option<Results<TopicName, Topic>> = completion.take();
+                let text = format!("{results:?}");
+                match results.and_then(|results| results.into_values().next()) {
                     Some(Ok(_)) => self.saw(call, topic, Known::Present),
                     Some(Err(error)) if is(&error, ErrorCode::UnknownTopicOrPartition) => {
                         self.saw(call, topic, Known::Absent);
                     }
-                    other => self.failed(call, &format!("{other:?}")),
+                    _ => self.failed(call, &text),
                 }
+                text
             }
-            (Call::List, AdminCompletion::ListTopics(Ok(all))) => {
+            Call::List => {
+                let result: Option<Result<BTreeMap<TopicName, Topic>, AdminError>> =
+                    completion.take();
+                let text = format!("{result:?}");
+                let Some(Ok(all)) = result else { return self.failed(call, &text) };
                 for topic in TOPICS {
                     let found = all.keys().any(|name| name.as_str() == topic);
                     self.saw(call, topic, if found { Known::Present } else { Known::Absent });
                 }
+                text
             }
-            (_, other) => self.failed(call, &format!("{other:?}")),
-        }
+        };
+        world.note(format_args!("{call:?}: {text}"));
     }
 
     /// A call that changes a topic is answered. Where the cluster says that it is as wanted
@@ -192,9 +211,8 @@ impl Script for Run {
         if let Event::Completed(id, Completion::Admin(completion)) = event
             && let Some((_, call, _)) = self.under_way.take_if(|(call, _, _)| *call == id)
         {
-            world.note(format_args!("{call:?}: {completion:?}"));
             self.calls += 1;
-            self.finished(call, completion);
+            self.finished(world, call, completion);
         }
     }
 }

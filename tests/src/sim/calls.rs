@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use millstream_client_core::admin::{AdminCommand, AdminCompletion};
+use millstream_client_core::admin::AdminCall;
 use millstream_client_core::{CommandId, Completion, Engine, EngineConfig, Event};
 
 use super::client::ClientId;
@@ -56,15 +56,15 @@ impl Calls {
         self.world.add_client(Engine::new(&config, None, None), parts)
     }
 
-    /// Makes a call; its completion is taken later.
-    pub fn post(&mut self, client: ClientId, command: AdminCommand) -> CommandId {
-        self.world.command(client, command)
+    /// Makes a call; its result is taken later.
+    pub fn post<T: 'static>(&mut self, client: ClientId, call: AdminCall<T>) -> CommandId {
+        self.world.command(client, call)
     }
 
     /// What came of a call, if it is over.
-    pub fn take(&mut self, client: ClientId, call: CommandId) -> Option<AdminCompletion> {
+    pub fn take<T: 'static>(&mut self, client: ClientId, call: CommandId) -> Option<T> {
         match self.desk.0.remove(&(client, call))? {
-            Completion::Admin(completion) => Some(completion),
+            Completion::Admin(completion) => AdminCall::read(completion),
             other => panic!("a call ended as {other:?}"),
         }
     }
@@ -73,13 +73,13 @@ impl Calls {
     ///
     /// # Panics
     /// If that takes more than ten minutes of the world's time.
-    pub fn call(&mut self, client: ClientId, command: AdminCommand) -> AdminCompletion {
-        let text = format!("{command:?}");
-        let call = self.post(client, command);
+    pub fn call<T: 'static>(&mut self, client: ClientId, call: AdminCall<T>) -> T {
+        let text = format!("{call:?}");
+        let call = self.post(client, call);
         let is_over = |_: &mut World, desk: &mut Desk| desk.0.contains_key(&(client, call));
         self.world.run_until(&mut self.desk, LIMIT, is_over);
-        let Some(completion) = self.take(client, call) else { panic!("{text} never ends") };
-        completion
+        let Some(result) = self.take(client, call) else { panic!("{text} never ends") };
+        result
     }
 
     /// Lets the world go on.

@@ -1,24 +1,21 @@
 //! Admin calls, and what becomes of them on a bad network.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millstream_broker::{ApiKey, ErrorCode, Fault};
 use millstream_client_core::admin::{
-    AdminCommand, AdminCompletion, AdminError, NewTopic, OffsetSpec,
+    self as ask, AdminError, Cluster, GroupOffsetsSpec, NewTopic, OffsetSpec, Results,
 };
 use millstream_client_core::consumer::IsolationLevel;
-use millstream_types::{BrokerId, GroupId, Offset, TopicName, TopicPartition};
+use millstream_types::{BrokerId, GroupId, Offset, OffsetAndMetadata, TopicName, TopicPartition};
 
 use millstream_tests::sim::calls::Calls;
 use millstream_tests::sim::client::ClientId;
 use millstream_tests::sim::net::NetProfile;
 
 fn create(calls: &mut Calls, client: ClientId, topics: Vec<NewTopic>) -> Vec<Option<ErrorCode>> {
-    let AdminCompletion::CreateTopics(results) =
-        calls.call(client, AdminCommand::CreateTopics(topics))
-    else {
-        panic!("another command was answered");
-    };
+    let results = calls.call(client, ask::create_topics(topics, false));
     let code = |result: Result<_, AdminError>| {
         result.err().map(|error| error.code().unwrap_or_else(|| panic!("{error}")))
     };
@@ -26,11 +23,8 @@ fn create(calls: &mut Calls, client: ClientId, topics: Vec<NewTopic>) -> Vec<Opt
 }
 
 fn offsets(calls: &mut Calls, client: ClientId, topic: &str) -> Vec<Option<Offset>> {
-    let specs = (0..3).map(|p| (TopicPartition::new(topic, p), OffsetSpec::Latest)).collect();
-    let command = AdminCommand::ListOffsets(specs, IsolationLevel::ReadUncommitted);
-    let AdminCompletion::ListOffsets(results) = calls.call(client, command) else {
-        panic!("another command was answered");
-    };
+    let specs = (0..3).map(|p| (TopicPartition::new(topic, p), OffsetSpec::Latest));
+    let results = calls.call(client, ask::list_offsets(specs, IsolationLevel::ReadUncommitted));
     results.into_values().map(|result| result.unwrap().offset).collect()
 }
 
@@ -47,11 +41,7 @@ fn calls_succeed_on_a_bad_network() {
             |code: &Option<ErrorCode>| matches!(code, None | Some(ErrorCode::TopicAlreadyExists));
         assert!(codes.iter().all(fine), "{codes:?}");
         assert_eq!(offsets(&mut calls, client, "a"), [Some(Offset(0)); 3]);
-        let AdminCompletion::DeleteTopics(results) =
-            calls.call(client, AdminCommand::DeleteTopics(vec![TopicName::from("a")]))
-        else {
-            panic!("another command was answered");
-        };
+        let results = calls.call(client, ask::delete_topics([TopicName::from("a")]));
         assert!(results.values().all(Result::is_ok), "{results:?}");
     }
 }
@@ -62,11 +52,7 @@ fn a_lost_answer_to_a_deletion_is_no_failure() {
     let client = calls.client(|_| {});
     create(&mut calls, client, vec![NewTopic::new("gone", 1)]);
     calls.world.cluster().fault(Fault::on(ApiKey::DeleteTopics).nth(1).apply_then_disconnect());
-    let AdminCompletion::DeleteTopics(results) =
-        calls.call(client, AdminCommand::DeleteTopics(vec!["gone".into()]))
-    else {
-        panic!("another command was answered");
-    };
+    let results = calls.call(client, ask::delete_topics(["gone".into()]));
     assert!(results.values().all(Result::is_ok), "{results:?}");
 }
 
@@ -79,11 +65,8 @@ fn a_call_ends_at_its_deadline_and_says_why() {
         .cluster()
         .fault(Fault::on(ApiKey::CreateTopics).always().error(ErrorCode::NotController));
     let begun = calls.world.now();
-    let call = calls.call(client, AdminCommand::CreateTopics(vec![NewTopic::new("t", 1)]));
+    let mut results = calls.call(client, ask::create_topics([NewTopic::new("t", 1)], false));
     assert_eq!(calls.world.now() - begun, Duration::from_secs(60));
-    let AdminCompletion::CreateTopics(mut results) = call else {
-        panic!("{call:?}");
-    };
     let error = results.remove("t").unwrap().unwrap_err().to_string();
     assert!(error.starts_with("topic t: no final answer within 60s; last error: "), "{error}");
     assert!(error.contains("NOT_CONTROLLER"), "{error}");
@@ -110,9 +93,10 @@ fn leaders_and_coordinators_are_followed() {
         let client = calls.client(|_| {});
         create(&mut calls, client, vec![NewTopic::new("t", 3).replication(3)]);
         assert_eq!(offsets(&mut calls, client, "t"), [Some(Offset(0)); 3]);
-        let group = || AdminCommand::GroupOffsets(GroupId::from("g"));
+        let group =
+            || ask::list_group_offsets([(GroupId::from("g"), GroupOffsetsSpec::default())], false);
         let call = calls.call(client, group());
-        let is_empty = |call: &AdminCompletion| matches!(call, AdminCompletion::GroupOffsets(Ok(offsets)) if offsets.is_empty());
+        let is_empty = |results: &Results<GroupId, BTreeMap<_, OffsetAndMetadata>>| matches!(results.values().next(), Some(Ok(offsets)) if offsets.is_empty());
         assert!(is_empty(&call), "{call:?}");
         for node in 1..=3 {
             calls.world.crash_node(BrokerId(node));
@@ -129,12 +113,12 @@ fn leaders_and_coordinators_are_followed() {
 fn more_calls_at_once_than_may_wait_are_served_in_turn() {
     let mut calls = Calls::new(9, 1);
     let client = calls.client(|_| {});
-    let posted: Vec<_> =
-        (0..1500).map(|_| calls.post(client, AdminCommand::DescribeCluster)).collect();
+    let posted: Vec<_> = (0..1500)
+        .map(|_| calls.post(client, ask::describe_cluster(ask::ClusterScope::Brokers, false)))
+        .collect();
     calls.run_for(Duration::from_secs(60));
     for call in posted {
-        let completion = calls.take(client, call);
-        let good = matches!(completion, Some(AdminCompletion::DescribeCluster(Ok(_))));
-        assert!(good, "{completion:?}");
+        let result: Option<Result<Cluster, AdminError>> = calls.take(client, call);
+        assert!(matches!(result, Some(Ok(_))), "{result:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millstream_broker::{ApiKey, ErrorCode, Fault};
-use millstream_client_core::admin::{AdminCommand, AdminCompletion, AdminError, OffsetSpec};
+use millstream_client_core::admin::{self as ask, AdminError, OffsetSpec};
 use millstream_client_core::consumer::IsolationLevel;
 use millstream_types::{BrokerId, TopicPartition};
 
@@ -12,10 +12,8 @@ use millstream_tests::sim::client::ClientId;
 
 /// How many brokers a client finds.
 fn describe(calls: &mut Calls, client: ClientId) -> Result<usize, AdminError> {
-    match calls.call(client, AdminCommand::DescribeCluster) {
-        AdminCompletion::DescribeCluster(result) => result.map(|cluster| cluster.brokers.len()),
-        other => panic!("{other:?}"),
-    }
+    let result = calls.call(client, ask::describe_cluster(ask::ClusterScope::Brokers, false));
+    result.map(|cluster| cluster.brokers.len())
 }
 
 #[test]
@@ -106,11 +104,8 @@ fn wrong_advertised_addresses_are_named() {
     calls.world.cluster().create_topic("t", 1).unwrap();
     calls.world.cluster().set_address(BrokerId(1), "node-99", 9092).unwrap();
     let client = calls.client(|_| {});
-    let specs = vec![(TopicPartition::new("t", 0), OffsetSpec::Latest)];
-    let command = AdminCommand::ListOffsets(specs, IsolationLevel::ReadUncommitted);
-    let AdminCompletion::ListOffsets(mut results) = calls.call(client, command) else {
-        panic!("another command was answered");
-    };
+    let specs = [(TopicPartition::new("t", 0), OffsetSpec::Latest)];
+    let mut results = calls.call(client, ask::list_offsets(specs, IsolationLevel::ReadUncommitted));
     let (_, result) = results.pop_first().unwrap();
     let error = result.unwrap_err().to_string();
     assert!(error.contains("broker 1 (node-99:9092)"), "{error}");

@@ -40,6 +40,14 @@ pub enum AdminError {
         /// Why there is no answer.
         failure: RequestFailure,
     },
+    /// Too many calls are under way: nothing was sent.
+    #[error("{about}: not asked, for {pending} calls are under way already; try again later")]
+    Busy {
+        /// What the call was about.
+        about: String,
+        /// How many calls are under way.
+        pending: usize,
+    },
     /// The cluster answered, but said nothing about this.
     #[error("{about}: the broker's answer leaves it out")]
     LeftOut {
@@ -54,9 +62,21 @@ impl AdminError {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::Refused { code, .. } => code.class(),
-            Self::TimedOut { .. } => ErrorClass::Retriable,
+            Self::TimedOut { .. } | Self::Busy { .. } => ErrorClass::Retriable,
             Self::Request { failure, .. } => failure.class(),
             Self::LeftOut { .. } => ErrorClass::Fatal,
+        }
+    }
+
+    /// Whether the cluster does not serve such a call: it is too old, or lacks the feature.
+    #[must_use]
+    pub const fn is_unsupported(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => matches!(code, ErrorCode::UnsupportedVersion),
+            Self::Request { failure, .. } => {
+                matches!(failure, RequestFailure::UnsupportedVersion { .. })
+            }
+            _ => false,
         }
     }
 

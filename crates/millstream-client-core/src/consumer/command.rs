@@ -9,6 +9,7 @@ use millstream_types::{GenerationId, Offset, OffsetAndMetadata, TopicName, Topic
 use super::error::{CommitError, ConsumerError};
 use super::partition::Stamp;
 use crate::group::{Assignment, AssignorError, ClusterView, GroupAssignment, GroupSubscription};
+pub use crate::listing::OffsetSpec;
 
 /// A call that waits for an answer, or the shell's answer to a [`ConsumerEvent`].
 #[derive(Debug)]
@@ -70,29 +71,6 @@ pub struct OffsetToCommit {
     pub stamp: Option<Stamp>,
     /// What to commit.
     pub offset: OffsetAndMetadata,
-}
-
-/// What to ask of ListOffsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OffsetSpec {
-    /// The first offset of the log.
-    Earliest,
-    /// The offset behind the last record that this consumer may see.
-    Latest,
-    /// The first record with this time or a later one.
-    Timestamp(millstream_types::Timestamp),
-}
-
-impl OffsetSpec {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Earliest => -2,
-            Self::Latest => -1,
-            Self::Timestamp(timestamp) => timestamp.value(),
-        }
-    }
 }
 
 /// What a [`ConsumerCommand`] returns.

@@ -7,6 +7,7 @@ use millstream_types::{GroupId, GroupInstanceId};
 use crate::group::{
     ClusterView, GroupAssignment, GroupSubscription, RANGE, RebalanceProtocol, assign_range,
 };
+pub use crate::listing::IsolationLevel;
 
 /// The settings of a consumer.
 #[derive(Clone, Debug)]
@@ -132,25 +133,4 @@ pub enum OffsetReset {
     Latest,
     /// Nowhere: the application gets an error and seeks.
     None,
-}
-
-/// Which records of transactions are seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IsolationLevel {
-    /// All, also of transactions that are open or aborted.
-    #[default]
-    ReadUncommitted,
-    /// Only those of committed transactions, up to the last stable offset.
-    ReadCommitted,
-}
-
-impl IsolationLevel {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn code(self) -> i8 {
-        match self {
-            Self::ReadUncommitted => 0,
-            Self::ReadCommitted => 1,
-        }
-    }
 }

@@ -68,6 +68,11 @@ pub struct Partition {
     pub in_sync: Vec<BrokerId>,
     /// Those of them that are offline.
     pub offline: Vec<BrokerId>,
+    /// Those that may lead though they are not in sync (KIP-966); only from a description of the
+    /// topic by a broker that tells it (3.7).
+    pub eligible_leaders: Vec<BrokerId>,
+    /// Those that were eligible last; as [`eligible_leaders`](Self::eligible_leaders).
+    pub last_known_eligible_leaders: Vec<BrokerId>,
 }
 
 impl Partition {
@@ -81,6 +86,8 @@ impl Partition {
             replicas: ids(&answer.replica_nodes),
             in_sync: ids(&answer.isr_nodes),
             offline: ids(&answer.offline_replicas),
+            eligible_leaders: Vec::new(),
+            last_known_eligible_leaders: Vec::new(),
         }
     }
 }

@@ -1,20 +1,35 @@
-//! The admin client: topics, configs, offsets, the cluster.
+//! The admin client: every operation of Java's `Admin`, a file for each subject.
 
+mod acls;
 mod builder;
+mod cluster;
+mod configs;
+mod groups;
+mod offsets;
+mod topics;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use millstream_client_core::admin::{AdminCommand, AdminCompletion};
-use millstream_client_core::consumer::IsolationLevel;
+use millstream_client_core::admin::AdminCall;
 use millstream_client_core::{Completion, Engine};
 use millstream_protocol::ErrorClass;
-use millstream_types::{ClusterId, GroupId, Offset, OffsetAndMetadata, TopicName, TopicPartition};
 
 pub use builder::AdminBuilder;
+pub use groups::Lag;
+pub use millstream_client_core::Endpoint;
 pub use millstream_client_core::admin::{
-    AdminError as CallError, AdminErrors, Cluster, ConfigChange, ConfigEntry, ConfigResource,
-    ConfigSource, CreatedTopic, ListedOffset, NewTopic, OffsetSpec,
+    AclBinding, AclFilter, AclOperation, AclOperations, AclPatternFilter, AclPermission,
+    AclResourceType, AdminError as CallError, AdminErrors, ClassicGroup, ClassicMember, Cluster,
+    ClusterScope, ConfigChange, ConfigDetail, ConfigEntry, ConfigKind, ConfigResource,
+    ConfigSource, ConfigSynonym, ConfigType, ConsumerGroup, CreatedTopic, FeatureUpdate, Features,
+    FinalizedFeature, GroupFilter, GroupListing, GroupMember, GroupOffsetsSpec, GroupState,
+    GroupType, ListedOffset, MemberToRemove, NewPartitions, NewTopic, OffsetSpec, PatternType,
+    Quorum, QuorumReplica, Results, ShareGroup, ShareMember, ShareOffset, StreamsGroup,
+    StreamsMember, StreamsSubtopology, StreamsTasks, StreamsTopicInfo, UnknownWord, UpgradeType,
+    VoterEndpoint,
 };
 pub use millstream_client_core::metadata::{Broker, Partition, Topic};
 
@@ -44,6 +59,7 @@ use crate::error::{BuildError, ClientClosed};
 #[derive(Clone, Debug)]
 pub struct Admin {
     client: Arc<Client>,
+    options: CallOptions,
 }
 
 #[derive(Debug)]
@@ -83,21 +99,25 @@ impl AdminError {
 /// Some of the things that an admin call was about failed, or all because the client is closed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BatchError<K: std::fmt::Debug, T: std::fmt::Debug> {
+pub enum BatchError<K: fmt::Debug, T: fmt::Debug> {
     /// Each thing has a result of its own; at least one failed.
     #[error(transparent)]
     Some(#[from] Box<AdminErrors<K, T>>),
+    /// What the things are could not be had: nothing is known of any.
+    #[error(transparent)]
+    Whole(CallError),
     /// The client is closed.
     #[error(transparent)]
     Closed(#[from] ClientClosed),
 }
 
-impl<K: Ord + std::fmt::Debug, T: std::fmt::Debug> BatchError<K, T> {
+impl<K: Ord + fmt::Debug, T: fmt::Debug> BatchError<K, T> {
     /// What a caller can do about the first failure.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Some(errors) => errors.class(),
+            Self::Whole(error) => error.class(),
             Self::Closed(_) => ErrorClass::Fatal,
         }
     }
@@ -106,7 +126,7 @@ impl<K: Ord + std::fmt::Debug, T: std::fmt::Debug> BatchError<K, T> {
     pub fn failed(&self) -> impl Iterator<Item = (&K, &CallError)> {
         let failed = match self {
             Self::Some(errors) => Some(&errors.failed),
-            Self::Closed(_) => None,
+            Self::Whole(_) | Self::Closed(_) => None,
         };
         failed.into_iter().flatten()
     }
@@ -138,15 +158,12 @@ impl ConnectError {
     }
 }
 
-/// Posts a command and gives what its completion holds.
-macro_rules! call {
-    ($self:ident, $name:ident $(($($argument:expr),*))?) => {
-        match $self.client.handle.call(AdminCommand::$name $(($($argument),*))?).await? {
-            Completion::Admin(AdminCompletion::$name(result)) => result,
-            // The engine answers each command by the completion of its name.
-            _ => return Err(ClientClosed.into()),
-        }
-    };
+/// What every call of an [`Admin`] is made with.
+#[derive(Clone, Copy, Debug, Default)]
+struct CallOptions {
+    timeout: Option<Duration>,
+    fails_when_throttled: bool,
+    authorized_operations: bool,
 }
 
 impl Admin {
@@ -169,192 +186,64 @@ impl Admin {
     }
 
     fn new(handle: ClientHandle) -> Self {
-        Self { client: Arc::new(Client { handle }) }
+        Self { client: Arc::new(Client { handle }), options: CallOptions::default() }
     }
 
-    /// Creates topics.
-    ///
-    /// # Errors
-    /// See [`BatchResult`]. A topic that is there already is refused with `TOPIC_ALREADY_EXISTS`;
-    /// this client's own earlier try may have made it, if its answer was lost.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop the call.
-    pub async fn create_topics(
+    /// The same client, whose calls each take at most this long instead of the client's
+    /// `api_timeout`.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Self {
+        let options = CallOptions { timeout: Some(timeout), ..self.options };
+        Self { client: Arc::clone(&self.client), options }
+    }
+
+    /// The same client, whose calls fail with `THROTTLING_QUOTA_EXCEEDED` at once where the cluster
+    /// wants fewer changes, instead of waiting that out (KIP-599).
+    #[must_use]
+    pub fn failing_when_throttled(&self) -> Self {
+        let options = CallOptions { fails_when_throttled: true, ..self.options };
+        Self { client: Arc::clone(&self.client), options }
+    }
+
+    /// The same client, whose descriptions of groups and of the cluster also tell what the caller
+    /// may do to them (KIP-430).
+    #[must_use]
+    pub fn with_authorized_operations(&self) -> Self {
+        let options = CallOptions { authorized_operations: true, ..self.options };
+        Self { client: Arc::clone(&self.client), options }
+    }
+
+    /// Posts a call and gives what it returned.
+    async fn call<T: Send + 'static>(&self, call: AdminCall<T>) -> Result<T, ClientClosed> {
+        let mut call = call;
+        if let Some(timeout) = self.options.timeout {
+            call = call.timeout(timeout);
+        }
+        if self.options.fails_when_throttled {
+            call = call.failing_when_throttled();
+        }
+        match self.client.handle.call(call).await? {
+            Completion::Admin(completion) => AdminCall::read(completion).ok_or(ClientClosed),
+            // The engine answers each call of the admin machine by its completion.
+            _ => Err(ClientClosed),
+        }
+    }
+
+    /// A call about several things.
+    async fn batch<K, T>(&self, call: AdminCall<Results<K, T>>) -> BatchResult<K, T>
+    where
+        K: Ord + fmt::Debug + Send + 'static,
+        T: fmt::Debug + Send + 'static,
+    {
+        Ok(AdminErrors::sort(self.call(call).await?).map_err(Box::new)?)
+    }
+
+    /// A call about one thing.
+    async fn whole<T: Send + 'static>(
         &self,
-        topics: impl IntoIterator<Item = NewTopic>,
-    ) -> BatchResult<TopicName, CreatedTopic> {
-        let results = call!(self, CreateTopics(topics.into_iter().collect()));
-        Ok(AdminErrors::sort(results).map_err(Box::new)?)
-    }
-
-    /// Deletes topics.
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop the call.
-    pub async fn delete_topics(
-        &self,
-        topics: impl IntoIterator<Item = impl Into<TopicName>>,
-    ) -> BatchResult<TopicName, ()> {
-        let topics = topics.into_iter().map(Into::into).collect();
-        Ok(AdminErrors::sort(call!(self, DeleteTopics(topics))).map_err(Box::new)?)
-    }
-
-    /// Raises the number of partitions of topics to these.
-    ///
-    /// # Errors
-    /// See [`BatchResult`]. A number that is not higher than before is refused.
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop the call.
-    pub async fn create_partitions(
-        &self,
-        counts: impl IntoIterator<Item = (impl Into<TopicName>, i32)>,
-    ) -> BatchResult<TopicName, ()> {
-        let counts = counts.into_iter().map(|(topic, count)| (topic.into(), count));
-        let results = call!(self, CreatePartitions(counts.collect()));
-        Ok(AdminErrors::sort(results).map_err(Box::new)?)
-    }
-
-    /// Describes topics with their partitions.
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn describe_topics(
-        &self,
-        topics: impl IntoIterator<Item = impl Into<TopicName>>,
-    ) -> BatchResult<TopicName, Topic> {
-        let topics = topics.into_iter().map(Into::into).collect();
-        Ok(AdminErrors::sort(call!(self, DescribeTopics(topics))).map_err(Box::new)?)
-    }
-
-    /// Lists all topics with their partitions, Kafka's own among them ([`Topic::is_internal`]).
-    ///
-    /// # Errors
-    /// No broker answered in time, or the client is closed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn list_topics(&self) -> Result<BTreeMap<TopicName, Topic>, AdminError> {
-        Ok(call!(self, ListTopics)?)
-    }
-
-    /// The cluster's id and brokers.
-    ///
-    /// # Errors
-    /// No broker answered in time, or the client is closed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn describe_cluster(&self) -> Result<Cluster, AdminError> {
-        Ok(call!(self, DescribeCluster)?)
-    }
-
-    /// The cluster's id; every Kafka since 0.10.1 has one.
-    ///
-    /// # Errors
-    /// No broker answered in time, or the client is closed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn cluster_id(&self) -> Result<Option<ClusterId>, AdminError> {
-        Ok(self.describe_cluster().await?.id)
-    }
-
-    /// All settings of topics and brokers, with where each value comes from.
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn describe_configs(
-        &self,
-        resources: impl IntoIterator<Item = ConfigResource>,
-    ) -> BatchResult<ConfigResource, BTreeMap<String, ConfigEntry>> {
-        let results = call!(self, DescribeConfigs(resources.into_iter().collect()));
-        Ok(AdminErrors::sort(results).map_err(Box::new)?)
-    }
-
-    /// Changes single settings; the others stay as they are (KIP-339).
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop the call.
-    pub async fn alter_configs(
-        &self,
-        changes: impl IntoIterator<Item = (ConfigResource, Vec<ConfigChange>)>,
-    ) -> BatchResult<ConfigResource, ()> {
-        let results = call!(self, AlterConfigs(changes.into_iter().collect()));
-        Ok(AdminErrors::sort(results).map_err(Box::new)?)
-    }
-
-    /// The first, last or timed offsets of partitions, counting records of open transactions.
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn list_offsets(
-        &self,
-        specs: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
-    ) -> BatchResult<TopicPartition, ListedOffset> {
-        self.list_offsets_at(IsolationLevel::ReadUncommitted, specs).await
-    }
-
-    /// As [`Admin::list_offsets`]; with [`IsolationLevel::ReadCommitted`] the latest offset is the
-    /// last stable one.
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn list_offsets_at(
-        &self,
-        isolation: IsolationLevel,
-        specs: impl IntoIterator<Item = (TopicPartition, OffsetSpec)>,
-    ) -> BatchResult<TopicPartition, ListedOffset> {
-        let results = call!(self, ListOffsets(specs.into_iter().collect(), isolation));
-        Ok(AdminErrors::sort(results).map_err(Box::new)?)
-    }
-
-    /// Deletes the records before these offsets; gives the first offset there is then.
-    ///
-    /// # Errors
-    /// See [`BatchResult`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future does not stop the call.
-    pub async fn delete_records(
-        &self,
-        before: impl IntoIterator<Item = (TopicPartition, Offset)>,
-    ) -> BatchResult<TopicPartition, Offset> {
-        let results = call!(self, DeleteRecords(before.into_iter().collect()));
-        Ok(AdminErrors::sort(results).map_err(Box::new)?)
-    }
-
-    /// All offsets that a group has committed.
-    ///
-    /// # Errors
-    /// The coordinator refused, no broker answered in time, or the client is closed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer.
-    pub async fn group_offsets(
-        &self,
-        group: impl Into<GroupId>,
-    ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, AdminError> {
-        Ok(call!(self, GroupOffsets(group.into()))?)
+        call: AdminCall<Result<T, CallError>>,
+    ) -> Result<T, AdminError> {
+        Ok(self.call(call).await??)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use millstream_client_core::EngineConfig;
-use millstream_client_core::admin::AdminCommand;
+use millstream_client_core::admin::list_topics;
 use millstream_client_core::connection::{Dial, Transmit};
 
 use super::*;
@@ -51,7 +51,7 @@ fn start(connector: impl Connector + 'static) -> ClientHandle {
 /// Calls, on a runtime of its own.
 fn call(handle: &ClientHandle) -> Result<(), ClientClosed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let call = handle.call(AdminCommand::DescribeCluster);
+    let call = handle.call(list_topics());
     let limited = async { tokio::time::timeout(Duration::from_secs(30), call).await };
     runtime.block_on(limited).expect("the call returns").map(drop)
 }
