@@ -2,6 +2,7 @@
 
 use std::io;
 
+use millstream_client_core::transaction::TransactionError;
 use millstream_protocol::ErrorClass;
 
 use crate::config::ConfigError;
@@ -16,6 +17,9 @@ pub enum BuildError {
     /// The thread for its input and output could not be started.
     #[error("the client's i/o thread could not be started: raise the process's limits")]
     Thread(#[source] io::Error),
+    /// The coordinator gave a transactional producer no producer id.
+    #[error("no producer id for the transactional producer")]
+    Transaction(#[from] TransactionError),
 }
 
 impl BuildError {
@@ -25,6 +29,7 @@ impl BuildError {
         match self {
             Self::Config(error) => error.class(),
             Self::Thread(_) => ErrorClass::Fatal,
+            Self::Transaction(error) => error.class(),
         }
     }
 }

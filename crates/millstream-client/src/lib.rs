@@ -31,7 +31,7 @@
 //! partition or broker.
 //!
 //! The decisions are made in `millstream-client-core`, which does no I/O. Not here: TLS and SASL,
-//! transactions, KIP-848 and share groups.
+//! KIP-848 and share groups.
 
 pub mod admin;
 pub mod config;
@@ -42,6 +42,7 @@ pub mod metrics;
 mod net;
 mod observe;
 pub mod producer;
+pub mod transaction;
 
 pub use admin::{
     Admin, AdminBuilder, AdminError, AdminErrors, BatchError, ConfigChange, ConfigResource,
@@ -51,7 +52,7 @@ pub use config::{ConfigError, Properties};
 pub use consumer::{
     Assignment, Assignor, AssignorError, Batch, ClusterView, CommitError, Consumer,
     ConsumerBuilder, ConsumerError, ConsumerEvent, ConsumerHandle, ConsumerRecord, FetchError,
-    GroupAssignment, GroupAssignor, GroupSubscription, IsolationLevel, OffsetReset,
+    GroupAssignment, GroupAssignor, GroupMetadata, GroupSubscription, IsolationLevel, OffsetReset,
     RebalanceProtocol, RecordCursor, RecordView, ResetCause, Revoking, Subscription,
 };
 pub use driver::IoThread;
@@ -61,6 +62,11 @@ pub use millstream_types::Record;
 pub use producer::{
     Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Partitioner, Producer,
     ProducerBuilder, ProducerInterceptor, Receipt, SendError, TopicProducer,
+};
+
+pub use transaction::{
+    CommitTransactionError, OpenTransaction, Transaction, TransactionError, TransactionOutcome,
+    TransactionalProducer, TransactionalProducerBuilder, UnknownCommit,
 };
 
 /// The program of the page on configuration compiles.

@@ -582,6 +582,12 @@ impl ProducerShared {
         self.topic_waiters.wake_all();
     }
 
+    /// How long a call may wait (`max.block.ms`).
+    #[must_use]
+    pub const fn max_block(&self) -> Duration {
+        self.config.max_block
+    }
+
     /// Opens no batch from here on and tells callers why, or does so again.
     pub(crate) fn refuse(&self, refusal: Option<EnqueueError>) {
         let is_refusing = refusal.is_some();

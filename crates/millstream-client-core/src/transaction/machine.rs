@@ -32,6 +32,19 @@ pub struct TransactionConfig {
     pub seed: u64,
 }
 
+impl TransactionConfig {
+    /// The settings under this name and timeout, with Java's backoff.
+    #[must_use]
+    pub fn new(transactional_id: impl Into<Arc<str>>, transaction_timeout: Duration) -> Self {
+        Self {
+            transactional_id: transactional_id.into(),
+            transaction_timeout,
+            retry_backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(1)),
+            seed: 0,
+        }
+    }
+}
+
 /// Who a transactional producer is: what the coordinator gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {

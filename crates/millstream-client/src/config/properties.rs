@@ -75,6 +75,11 @@ impl Properties {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Takes a property away.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
     /// All properties, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))

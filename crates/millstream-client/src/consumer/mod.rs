@@ -35,6 +35,7 @@ pub use millstream_client_core::consumer::{
     Batch, BatchRecords, CommitError, ConsumerError, ConsumerRecord, FetchError, IsolationLevel,
     OffsetReset, OffsetSpec, ResetCause, Stamp,
 };
+pub use millstream_client_core::group::GroupMetadata;
 pub use millstream_protocol::batch::{Cursor as RecordCursor, HeaderView, HeaderViews, RecordView};
 pub use records::Records;
 
@@ -241,6 +242,14 @@ impl Consumer {
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
     ) -> Result<(), CommitError> {
         self.handle.commit_offsets(offsets).await
+    }
+
+    /// The member that this consumer is, for offsets that a transaction commits (KIP-447): see
+    /// [`OpenTransaction::commit_offsets_of`](crate::OpenTransaction::commit_offsets_of). `None`
+    /// without a group, or before it has joined.
+    #[must_use]
+    pub fn group_metadata(&self) -> Option<GroupMetadata> {
+        self.shared().group_metadata()
     }
 
     /// What the group has committed: `None` for a partition of which nothing is.

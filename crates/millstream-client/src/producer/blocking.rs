@@ -20,7 +20,7 @@ impl Wake for Unpark {
 }
 
 /// Runs `future` to its end on this thread. Not for the threads of an async runtime.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);

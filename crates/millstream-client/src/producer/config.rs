@@ -9,6 +9,7 @@ use millstream_client_core::producer::{
     Clock, Partitioner, ProducerConfig, ProducerConfigError, ProducerInterceptor, ProducerMachine,
     ProducerShared,
 };
+use millstream_client_core::transaction::{TransactionConfig, TransactionMachine};
 use millstream_protocol::compression::Compression;
 use millstream_types::Timestamp;
 
@@ -20,6 +21,7 @@ use crate::driver;
 use crate::error::BuildError;
 use crate::metrics::ProducerPublisher;
 use crate::net::TcpConnector;
+use crate::transaction::TransactionalProducerBuilder;
 
 /// Settings of a producer on its way to be built.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ pub struct ProducerBuilder {
 }
 
 impl ProducerBuilder {
-    pub(super) fn new(bootstrap: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn new(bootstrap: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             client: ClientConfig::new(bootstrap, "millstream-producer"),
             config: ProducerConfig::default(),
@@ -213,7 +215,7 @@ impl ProducerBuilder {
     /// Nothing is waited for: dropped before the first poll, nothing was built.
     #[allow(clippy::unused_async)] // Room to meet the cluster here, without a change for callers.
     pub async fn build(self) -> Result<Producer, BuildError> {
-        self.build_now()
+        self.build_with(None)
     }
 
     /// [`build`](Self::build) for threads without a runtime. It does not block either.
@@ -221,10 +223,29 @@ impl ProducerBuilder {
     /// # Errors
     /// A setting is wrong, or the I/O thread cannot be started.
     pub fn build_blocking(self) -> Result<Producer, BuildError> {
-        self.build_now()
+        self.build_with(None)
     }
 
-    fn build_now(mut self) -> Result<Producer, BuildError> {
+    /// Goes on to build a producer whose records go in transactions, under this name.
+    pub fn transactional(
+        self,
+        transactional_id: impl Into<String>,
+    ) -> TransactionalProducerBuilder {
+        TransactionalProducerBuilder::new(self, transactional_id.into())
+    }
+
+    /// Moves the properties set so far below those in `into`.
+    pub(crate) fn give_properties(&mut self, into: &mut Properties) {
+        let mut properties = std::mem::take(&mut self.properties);
+        properties.extend(into.iter());
+        *into = properties;
+    }
+
+    /// Builds the producer; with `transactions` its records wait for one to be begun.
+    pub(crate) fn build_with(
+        mut self,
+        transactions: Option<TransactionConfig>,
+    ) -> Result<Producer, BuildError> {
         self.read_properties()?;
         let mut engine_config = self.client.engine()?;
         engine_config.allow_auto_create_topics = self.auto_create_topics;
@@ -232,14 +253,32 @@ impl ProducerBuilder {
         config.request_timeout = engine_config.request_timeout;
         config.retry_backoff = engine_config.retry_backoff;
         config.seed = engine_config.seed;
-        config.idempotence =
-            self.idempotence.unwrap_or(config.acks == Acks::All && config.max_in_flight <= 5);
+        config.idempotence = match self.idempotence {
+            Some(on) => on,
+            None if transactions.is_some() => true,
+            None => config.acks == Acks::All && config.max_in_flight <= 5,
+        };
+        if transactions.is_some() && !config.idempotence {
+            return Err(BuildError::Config(ConfigError::Conflict {
+                first: "enable.idempotence",
+                second: "transactional.id",
+                reason: "transactions need an idempotent producer: leave it true".to_owned(),
+            }));
+        }
         let workers = Arc::new(CompressionThreads::new(&config));
         let delivery_timeout = config.delivery_timeout;
         let shared =
             ProducerShared::new(config, Arc::new(SystemClock), workers).map_err(invalid)?;
         let machine = ProducerMachine::new(Arc::clone(&shared));
-        let engine = Engine::new(&engine_config, Some(machine), None);
+        let mut engine = Engine::new(&engine_config, Some(machine), None);
+        if let Some(transactions) = transactions {
+            engine = engine.with_transactions(TransactionMachine::new(TransactionConfig {
+                retry_backoff: engine_config.retry_backoff,
+                // Another stream of choices than the engine's own.
+                seed: engine_config.seed.rotate_left(1),
+                ..transactions
+            }));
+        }
         let connector = TcpConnector { options: self.client.socket.clone() };
         let thread = self.client.thread()?;
         let publisher = ProducerPublisher::new(Arc::clone(&shared), engine_config.client_id);

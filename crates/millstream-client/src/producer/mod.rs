@@ -1,6 +1,6 @@
 //! The producer: records in from any thread or executor, an end for each of them.
 
-mod blocking;
+pub(crate) mod blocking;
 mod config;
 mod error;
 mod properties;
@@ -61,11 +61,11 @@ pub use typed::TopicProducer;
 /// # }
 /// ```
 pub struct Producer {
-    shared: Arc<ProducerShared>,
-    handle: ClientHandle,
+    pub(crate) shared: Arc<ProducerShared>,
+    pub(crate) handle: ClientHandle,
     /// How long a dropped producer goes on.
-    delivery_timeout: Duration,
-    is_closed: AtomicBool,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) is_closed: AtomicBool,
 }
 
 impl Producer {
@@ -259,10 +259,15 @@ impl Producer {
 
 /// The command that closes a producer within `timeout`.
 fn close_command(timeout: Duration) -> ProducerCommand {
+    ProducerCommand::Close { deadline: deadline(timeout) }
+}
+
+/// The time at which `timeout` is over.
+pub(crate) fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
     // A timeout beyond the clock's end is as good as for ever: a century.
     let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    ProducerCommand::Close { deadline: now.checked_add(timeout).unwrap_or(now + century) }
+    now.checked_add(timeout).unwrap_or(now + century)
 }
 
 impl Drop for Producer {
