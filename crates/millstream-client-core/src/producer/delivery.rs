@@ -46,6 +46,12 @@ impl Delivery {
         Self { batch, index, timestamp, waiter: None }
     }
 
+    /// Another look at the same record.
+    #[cfg(test)]
+    pub(crate) fn again(&self) -> Self {
+        Self::new(Arc::clone(&self.batch), self.index, self.timestamp)
+    }
+
     /// The topic that the record goes to.
     #[must_use]
     pub fn topic(&self) -> &TopicName {

@@ -71,12 +71,12 @@ impl Gate {
     /// Whether a partition that was added in transaction `added_in` may be written to; if not, it
     /// is asked for.
     pub(super) fn admits(&mut self, index: usize, added_in: &mut u64) -> bool {
-        if *added_in == self.serial {
-            return true;
-        }
         if self.serial == 0 {
             self.wanted.insert(index);
             return false;
+        }
+        if *added_in == self.serial {
+            return true;
         }
         if self.is_implicit {
             *added_in = self.serial;

@@ -14,7 +14,7 @@ pub(crate) mod batch;
 mod counting;
 mod drain;
 mod ends;
-mod gate;
+pub(crate) mod gate;
 mod identity;
 pub(crate) mod partition;
 mod sequence;
@@ -114,6 +114,9 @@ pub struct ProducerMachine {
     /// The error of the metadata that callers were told last.
     cluster_error: Option<String>,
     rng: Rng,
+    /// How often a partition was looked at, to see that work goes by what is ready.
+    #[cfg(test)]
+    pub(crate) looks: u64,
 }
 
 /// What goes to one broker.
@@ -189,6 +192,8 @@ impl ProducerMachine {
             tick_at: None,
             cluster_error: None,
             rng: Rng::new(config.seed),
+            #[cfg(test)]
+            looks: 0,
             shared,
         }
     }
@@ -374,6 +379,10 @@ impl ProducerMachine {
     fn look(&mut self, index: usize, cx: &mut Cx<'_>) {
         let shared = Arc::clone(&self.partitions[index].shared);
         shared.is_announced.store(false, Ordering::Release);
+        #[cfg(test)]
+        {
+            self.looks += 1;
+        }
         self.expire(index, cx.now);
         self.settle(index, cx.now);
         self.finish_aborting(index, cx.now);

@@ -42,7 +42,7 @@ impl ProducerMachine {
             }
             Entry::Occupied(_) => cx.metadata.request_update(),
         }
-        if self.shared.config.idempotence {
+        if self.shared.config.idempotence && self.gate.is_none() {
             self.identification.want(cx);
         }
     }

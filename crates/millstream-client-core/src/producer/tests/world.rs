@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use millstream_protocol::batch::BatchHeader;
 use millstream_protocol::messages::produce_response::{
-    PartitionProduceResponse, TopicProduceResponse,
+    NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
-use millstream_protocol::messages::{InitProducerIdResponse, ProduceResponse, StrBytes, TopicName};
+use millstream_protocol::messages::{InitProducerIdResponse, ProduceResponse};
 use millstream_protocol::{ApiKey, ErrorCode};
 use millstream_types::{Record, Timestamp, TopicId};
 use uuid::Uuid;
@@ -19,7 +20,8 @@ use uuid::Uuid;
 use super::cluster::{Appended, Log};
 use crate::cx::{CommandId, Completion, Event};
 use crate::outbox::{
-    Destination, Owner, Pending, ProduceRequest, RequestBody, RequestFailure, RequestId,
+    Destination, Owner, Pending, ProducePartition, ProduceRequest, RequestBody, RequestFailure,
+    RequestId,
 };
 use crate::producer::{
     Clock, Delivery, EnqueueError, Flush, FlushReport, ProducerCommand, ProducerCompletion,
@@ -47,12 +49,28 @@ impl Clock for TestClock {
     }
 }
 
-/// Seals where it is asked to.
-struct Inline;
+/// Seals where it is asked to, or when the test says so.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    pub(super) is_slow: AtomicBool,
+    jobs: Mutex<Vec<SealJob>>,
+}
 
-impl SealWorkers for Inline {
+impl SealWorkers for Workers {
     fn submit(&self, job: SealJob) {
-        job.run();
+        if self.is_slow.load(Ordering::Relaxed) {
+            self.jobs.lock().unwrap().push(job);
+        } else {
+            job.run();
+        }
+    }
+}
+
+impl Workers {
+    /// Seals what waits.
+    pub(super) fn run(&self) {
+        let jobs = std::mem::take(&mut *self.jobs.lock().unwrap());
+        jobs.into_iter().for_each(SealJob::run);
     }
 }
 
@@ -67,6 +85,7 @@ pub(super) struct Waiting {
 pub(super) struct World {
     pub(super) bench: Bench,
     pub(super) clock: Arc<TestClock>,
+    pub(super) workers: Arc<Workers>,
     pub(super) shared: Arc<ProducerShared>,
     pub(super) machine: ProducerMachine,
     pub(super) logs: Vec<Log>,
@@ -82,11 +101,7 @@ impl World {
     /// A producer whose topic is known, with its first producer id.
     pub(super) fn new(config: ProducerConfig, brokers: i32, partitions: i32) -> Self {
         let mut world = Self::unknown(config, brokers, partitions);
-        // The first record names the topic.
-        let refused = world.shared.try_enqueue(&Record::to(TOPIC).value(b"x"));
-        assert!(matches!(refused, Err(EnqueueError::TopicPending { .. })));
-        world.poll();
-        world.learn();
+        world.name_topic();
         world.grant_ids();
         world.poll();
         world
@@ -94,14 +109,25 @@ impl World {
 
     /// A producer that knows nothing yet.
     pub(super) fn unknown(config: ProducerConfig, brokers: i32, partitions: i32) -> Self {
+        Self::build(config, brokers, partitions, |machine| machine)
+    }
+
+    fn build(
+        config: ProducerConfig,
+        brokers: i32,
+        partitions: i32,
+        adjust: impl FnOnce(ProducerMachine) -> ProducerMachine,
+    ) -> Self {
         let bench = Bench::new(Owner::Producer);
         let clock = Arc::new(TestClock { base: bench.now, nanos: AtomicU64::new(0) });
-        let shared = ProducerShared::new(config, clock.clone(), Arc::new(Inline)).unwrap();
-        let machine = ProducerMachine::new(Arc::clone(&shared));
+        let workers = Arc::new(Workers::default());
+        let shared = ProducerShared::new(config, clock.clone(), workers.clone()).unwrap();
+        let machine = adjust(ProducerMachine::new(Arc::clone(&shared)));
         let logs = (0..partitions).map(|partition| Log::new(partition % brokers + 1));
         Self {
             bench,
             clock,
+            workers,
             shared,
             machine,
             logs: logs.collect(),
@@ -111,6 +137,30 @@ impl World {
             next_producer_id: 1_000,
             topic_id: TOPIC_ID,
         }
+    }
+
+    /// A producer of transactions whose topic is known, before its first transaction.
+    pub(super) fn transactional(config: ProducerConfig, brokers: i32, partitions: i32) -> Self {
+        let with_transactions = |machine: ProducerMachine| machine.with_transactions("tx".into());
+        let mut world = Self::build(config, brokers, partitions, with_transactions);
+        world.name_topic();
+        world
+    }
+
+    /// The first record names the topic.
+    fn name_topic(&mut self) {
+        let refused = self.shared.try_enqueue(&Record::to(TOPIC).value(b"x"));
+        assert!(matches!(refused, Err(EnqueueError::TopicPending { .. })));
+        self.poll();
+        self.learn();
+        self.poll();
+    }
+
+    /// Deletes the topic and makes it anew with this many partitions, led by the same brokers.
+    pub(super) fn recreate(&mut self, partitions: i32) {
+        let brokers = self.brokers;
+        self.logs = (0..partitions).map(|partition| Log::new(partition % brokers + 1)).collect();
+        self.topic_id = TopicId(Uuid::from_u128(self.topic_id.0.as_u128() + 1));
     }
 
     /// Tells the producer the metadata as it is.
@@ -148,6 +198,49 @@ impl World {
         self.poll();
     }
 
+    /// Refuses all requests for a producer id.
+    pub(super) fn refuse_ids(&mut self, code: ErrorCode) {
+        while let Some(id) = self.init_requests.pop_front() {
+            let refused = InitProducerIdResponse::default().with_error_code(code.code());
+            self.machine.handle_response(id, Ok(answer(5, refused)), &mut self.bench.cx());
+        }
+        self.poll();
+    }
+
+    /// Lets time pass until a request waits at a broker.
+    pub(super) fn wait_for_request(&mut self, broker: i32) -> Duration {
+        let begun = self.bench.now;
+        while self.waiting(broker) == 0 {
+            let next = self.machine.next_timeout().expect("something is due");
+            self.advance(next.saturating_duration_since(self.bench.now));
+        }
+        self.bench.now - begun
+    }
+
+    /// Producer epoch and first sequence number of each batch of a broker's oldest request.
+    pub(super) fn sequences(&self, broker: i32) -> Vec<(i16, i32)> {
+        let request = &self.lanes[&broker][0].request;
+        let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
+        let header = |partition: &ProducePartition| {
+            let header = BatchHeader::parse(&partition.batch).unwrap();
+            (header.producer_epoch.value(), header.base_sequence)
+        };
+        partitions.map(header).collect()
+    }
+
+    /// The connection to a broker cannot be made: its requests fail unsent.
+    pub(super) fn refuse_connection(&mut self, broker: i32) {
+        while let Some(waiting) = self.lanes.get_mut(&broker).and_then(VecDeque::pop_front) {
+            let failure = RequestFailure::DisconnectedUnsent {
+                api: ApiKey::Produce,
+                broker: broker.to_string(),
+                reason: "refused".to_owned(),
+            };
+            self.machine.handle_response(waiting.id, Err(failure), &mut self.bench.cx());
+        }
+        self.poll();
+    }
+
     /// Answers all requests for a producer id.
     pub(super) fn grant_ids(&mut self) {
         while let Some(id) = self.init_requests.pop_front() {
@@ -180,11 +273,17 @@ impl World {
     ) -> Vec<(i32, Appended)> {
         let waiting = &self.lanes[&broker][0];
         let topic = &waiting.request.topics[0];
+        let is_gone = topic.id != self.topic_id;
         let mut answers = Vec::new();
         for partition in topic.partitions.clone() {
             let number = partition.partition.value();
-            let log = &mut self.logs[number as usize];
-            let appended = if log.leader != broker {
+            let Some(log) = self.logs.get_mut(number as usize) else {
+                answers.push((number, Appended::error(ErrorCode::UnknownTopicId)));
+                continue;
+            };
+            let appended = if is_gone {
+                Appended::error(ErrorCode::UnknownTopicId)
+            } else if log.leader != broker {
                 Appended::error(ErrorCode::NotLeaderOrFollower)
             } else {
                 match veto(number, log) {
@@ -207,6 +306,17 @@ impl World {
 
     /// The broker answers its oldest request.
     pub(super) fn answer(&mut self, broker: i32, answers: &[(i32, Appended)]) {
+        self.answer_as(broker, answers, |partition| partition, Vec::new());
+    }
+
+    /// The broker answers its oldest request, with more to say of each partition and of nodes.
+    pub(super) fn answer_as(
+        &mut self,
+        broker: i32,
+        answers: &[(i32, Appended)],
+        adjust: impl Fn(PartitionProduceResponse) -> PartitionProduceResponse,
+        endpoints: Vec<NodeEndpoint>,
+    ) {
         let waiting = self.lanes.get_mut(&broker).unwrap().pop_front().unwrap();
         let partitions = answers.iter().map(|(partition, appended)| {
             PartitionProduceResponse::default()
@@ -215,11 +325,13 @@ impl World {
                 .with_base_offset(appended.base_offset)
                 .with_log_append_time_ms(-1)
         });
+        let partitions = partitions.map(adjust);
         let topic = TopicProduceResponse::default()
-            .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_topic_id(waiting.request.topics[0].id.0)
             .with_partition_responses(partitions.collect());
-        let response = ProduceResponse::default().with_responses(vec![topic]);
-        let result = Ok(answer(9, response));
+        let response =
+            ProduceResponse::default().with_responses(vec![topic]).with_node_endpoints(endpoints);
+        let result = Ok(answer(13, response));
         self.machine.handle_response(waiting.id, result, &mut self.bench.cx());
         self.poll();
     }
