@@ -9,8 +9,9 @@ mod core;
 mod shell;
 
 pub use core::{
-    Cluster, ClusterConfig, ConnectionId, ControlError, Fault, FaultBuilder, GroupConfig, Limits,
-    Output, ResponseFrame, TransactionConfig, TransactionSnapshot,
+    Cluster, ClusterConfig, ConnectionId, ControlError, CreateTopicPolicy, Fault, FaultBuilder,
+    GroupConfig, Limits, Output, QuotaConfig, ResponseFrame, SecurityConfig, TransactionConfig,
+    TransactionSnapshot,
 };
 pub use shell::{Broker, BrokerBuilder, RunningCluster, StartError};
 

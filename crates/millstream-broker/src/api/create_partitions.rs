@@ -11,11 +11,14 @@ use super::{Api, Call, Served, text};
 use crate::core::state::{Refused, State};
 use crate::core::topic::Partition;
 
+/// The first version that is refused rather than throttled over the quota (KIP-599).
+const STRICT: i16 = 3;
+
 impl Api for CreatePartitionsRequest {
-    fn serve(self, state: &mut State, _: &Call) -> Served<CreatePartitionsResponse> {
+    fn serve(self, state: &mut State, call: &Call) -> Served<CreatePartitionsResponse> {
         let results = self.topics.iter().map(|topic| {
             let result = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
-            match grow(state, topic, self.validate_only) {
+            match grow(state, call, topic, self.validate_only) {
                 Ok(()) => result,
                 Err(refused) => result
                     .with_error_code(refused.code.code())
@@ -35,7 +38,12 @@ impl Api for CreatePartitionsRequest {
     }
 }
 
-fn grow(state: &mut State, wanted: &CreatePartitionsTopic, dry: bool) -> Result<(), Refused> {
+fn grow(
+    state: &mut State,
+    call: &Call,
+    wanted: &CreatePartitionsTopic,
+    dry: bool,
+) -> Result<(), Refused> {
     let Some(topic) = state.topics.get(&wanted.name) else {
         let code = ErrorCode::UnknownTopicOrPartition;
         return Err(Refused::new(code, ""));
@@ -80,6 +88,7 @@ fn grow(state: &mut State, wanted: &CreatePartitionsTopic, dry: bool) -> Result<
             all
         }
     };
+    state.mutate(&call.client_id, added, call.version >= STRICT, call.now)?;
     if dry {
         return Ok(());
     }

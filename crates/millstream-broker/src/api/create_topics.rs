@@ -2,7 +2,7 @@
 //! them, a result per topic.
 //!
 //! Any node takes it (Kafka forwards it to the controller). The answer does not wait, since a topic
-//! is there at once. Omitted: creation policies.
+//! is there at once. A policy and the quota on creations are heeded.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,11 @@ use super::{Api, Call, Served, text};
 use crate::core::configs::{TOPIC_CONFIGS, TopicConfigs, check};
 use crate::core::state::{Refused, State, check_topic_name};
 
+/// The first version that is refused rather than throttled over the quota (KIP-599).
+const STRICT: i16 = 6;
+/// The most partitions that one request may create (`ReplicationControlManager`).
+const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
+
 /// The source of a value that was set on the topic itself (`DescribeConfigsResponse.ConfigSource`).
 const SOURCE_TOPIC: i8 = 1;
 /// The source of a value that nobody set.
@@ -25,6 +30,12 @@ const SOURCE_DEFAULT: i8 = 5;
 
 impl Api for CreateTopicsRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<CreateTopicsResponse> {
+        let asked = self.topics.iter().map(|topic| match topic.assignments.len() {
+            0 => i64::from(topic.num_partitions.max(1)),
+            assigned => i64::try_from(assigned).unwrap_or(i64::MAX),
+        });
+        let asked = asked.fold(0_i64, i64::saturating_add);
+        let too_many = asked > MAX_PARTITIONS_PER_REQUEST && self.topics.len() > 1;
         let mut times = BTreeMap::<&str, usize>::new();
         for topic in &self.topics {
             *times.entry(&topic.name).or_default() += 1;
@@ -34,8 +45,11 @@ impl Api for CreateTopicsRequest {
             let twice = times.get(topic.name.as_str()).is_some_and(|count| *count > 1);
             let result = if twice {
                 Err(Refused::new(ErrorCode::InvalidRequest, "Duplicate topic name."))
+            } else if too_many {
+                let why = "Excessively large number of partitions per request.";
+                Err(Refused::new(ErrorCode::PolicyViolation, why))
             } else {
-                create(state, topic, self.validate_only)
+                create(state, call, topic, self.validate_only)
             };
             results.push(match result {
                 Ok(plan) => created(state, topic, &plan, call.version),
@@ -58,7 +72,12 @@ struct Plan {
     configs: TopicConfigs,
 }
 
-fn create(state: &mut State, topic: &CreatableTopic, dry: bool) -> Result<Plan, Refused> {
+fn create(
+    state: &mut State,
+    call: &Call,
+    topic: &CreatableTopic,
+    dry: bool,
+) -> Result<Plan, Refused> {
     check_topic_name(&topic.name)?;
     if state.topics.get(&topic.name).is_some() {
         let why = format!("Topic '{}' already exists.", topic.name.as_str());
@@ -79,6 +98,11 @@ fn create(state: &mut State, topic: &CreatableTopic, dry: bool) -> Result<Plan, 
         replication_factor: replicas.first().map_or(0, Vec::len),
         configs: configs.clone(),
     };
+    if let Some(policy) = state.config.create_topic_policy {
+        let judged = policy(&topic.name, plan.partitions, plan.replication_factor);
+        judged.map_err(|why| Refused::new(ErrorCode::PolicyViolation, why))?;
+    }
+    state.mutate(&call.client_id, plan.partitions, call.version >= STRICT, call.now)?;
     if !dry {
         state.add_topic(topic.name.as_str().into(), replicas, configs);
     }

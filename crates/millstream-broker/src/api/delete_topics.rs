@@ -16,7 +16,7 @@ const BY_ID: i16 = 6;
 impl Api for DeleteTopicsRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<DeleteTopicsResponse> {
         let wanted = wanted(&self, call.version).into_iter();
-        let results = wanted.map(|wanted| match delete(state, &wanted) {
+        let results = wanted.map(|wanted| match delete(state, call, &wanted) {
             Ok((name, id)) => {
                 DeletableTopicResult::default().with_name(Some(topic_name(&name))).with_topic_id(id)
             }
@@ -33,6 +33,9 @@ impl Api for DeleteTopicsRequest {
         DeleteTopicsResponse::default().with_responses(results.collect())
     }
 }
+
+/// The first version that is refused rather than throttled over the quota (KIP-599).
+const STRICT: i16 = 5;
 
 /// A topic as the request names it: by name, or by id.
 type Wanted = (Option<m::TopicName>, Uuid);
@@ -54,7 +57,7 @@ fn failed((name, id): Wanted, code: ErrorCode) -> DeletableTopicResult {
         .with_error_message(Some(sentence(code)))
 }
 
-fn delete(state: &mut State, (name, id): &Wanted) -> Result<(String, Uuid), Refused> {
+fn delete(state: &mut State, call: &Call, (name, id): &Wanted) -> Result<(String, Uuid), Refused> {
     let refuse = |code| Refused::new(code, sentence(code).as_str());
     let invalid = |why| Err(Refused::new(ErrorCode::InvalidRequest, why));
     // A topic is named in one way or the other (`ControllerApis.deleteTopics`).
@@ -72,7 +75,8 @@ fn delete(state: &mut State, (name, id): &Wanted) -> Result<(String, Uuid), Refu
             found.ok_or_else(|| refuse(ErrorCode::UnknownTopicId))?
         }
     };
-    let name = found.name.clone();
+    let (name, partitions) = (found.name.clone(), found.partitions.len());
+    state.mutate(&call.client_id, partitions, call.version >= STRICT, call.now)?;
     let Some(topic) = state.topics.remove(name.as_str()) else {
         return Err(refuse(ErrorCode::UnknownTopicOrPartition));
     };

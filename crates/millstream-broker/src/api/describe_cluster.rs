@@ -10,6 +10,7 @@ use millstream_protocol::messages::{DescribeClusterRequest, DescribeClusterRespo
 
 use super::metadata::CLUSTER_OPERATIONS;
 use super::{Api, Call, Served, text};
+use crate::core::acl::resource;
 use crate::core::state::State;
 
 /// The endpoint type of brokers.
@@ -21,7 +22,8 @@ impl Api for DescribeClusterRequest {
             return Served::Now(self.refuse(call.version, ErrorCode::MismatchedEndpointType));
         }
         let nodes = state.nodes.ids().filter_map(|id| state.nodes.get(id));
-        let nodes = nodes.filter(|node| node.alive || self.include_fenced_brokers);
+        let nodes =
+            nodes.filter(|node| node.registered && (node.alive || self.include_fenced_brokers));
         let brokers = nodes.map(|node| {
             let broker = DescribeClusterBroker::default()
                 .with_broker_id(m::BrokerId(node.id.0))
@@ -34,7 +36,12 @@ impl Api for DescribeClusterRequest {
             .with_controller_id(m::BrokerId(state.nodes.controller().0))
             .with_brokers(brokers.collect());
         if self.include_cluster_authorized_operations {
-            response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+            response.cluster_authorized_operations = state.permitted(
+                &call.client_id,
+                CLUSTER_OPERATIONS,
+                resource::CLUSTER,
+                resource::CLUSTER_NAME,
+            );
         }
         Served::Now(response)
     }

@@ -10,6 +10,7 @@ use millstream_protocol::messages::describe_groups_response::{
 use millstream_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 use super::{Api, Call, Served, text};
+use crate::core::acl::resource;
 use crate::core::group::{Group, GroupState};
 use crate::core::state::State;
 
@@ -27,7 +28,8 @@ impl Api for DescribeGroupsRequest {
             };
             let mut described = describe(id, group);
             if self.include_authorized_operations {
-                described.authorized_operations = GROUP_OPERATIONS;
+                described.authorized_operations =
+                    state.permitted(&call.client_id, GROUP_OPERATIONS, resource::GROUP, id);
             }
             described
         });

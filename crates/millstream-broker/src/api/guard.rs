@@ -7,13 +7,21 @@ use millstream_protocol::{ApiKey, ErrorCode};
 use uuid::Uuid;
 
 use super::items::{Item, Items};
-use super::{Api, Call, ServeError, Served};
+use super::{Api, Call, ServeError, Served, authorize};
 use crate::core::connection::Parked;
 use crate::core::fault::Target;
 use crate::core::frame::ResponseFrame;
 use crate::core::session::PartitionKey;
 use crate::core::state::State;
 use crate::core::topic::TopicRef;
+
+/// The ways in which an item may be denied.
+const DENIALS: [ErrorCode; 4] = [
+    ErrorCode::TopicAuthorizationFailed,
+    ErrorCode::GroupAuthorizationFailed,
+    ErrorCode::TransactionalIdAuthorizationFailed,
+    ErrorCode::ClusterAuthorizationFailed,
+];
 
 /// What a fault has refused.
 #[derive(Clone, Debug)]
@@ -160,8 +168,59 @@ pub(super) fn serve<R: Api>(
             return refuse_whole(&request, call, code, by_item);
         }
     }
+    if state.config.security.authorizer {
+        if let Some(code) = authorize::refuse_whole(state, call, R::KEY, &request.keys()) {
+            return refuse_whole(&request, call, code, false);
+        }
+        if R::KEY != ApiKey::Fetch && take_denied(&mut request, state, call, &mut parts) {
+            return refuse_parts(parts, call);
+        }
+    }
     let served = request.serve(state, call);
-    finish(served, parts, call, refusal)
+    finish(served, parts, state, call, refusal)
+}
+
+/// Takes out the items that the client may not use; `true` if nothing else is left.
+fn take_denied<R: Api>(
+    request: &mut R,
+    state: &State,
+    call: &Call,
+    parts: &mut Vec<(R, ErrorCode)>,
+) -> bool {
+    let mut items = 0_usize;
+    // Nothing is chosen, so nothing is taken out.
+    let _ = request.split(&mut |_| {
+        items += 1;
+        false
+    });
+    let mut denied = 0;
+    for code in DENIALS {
+        let part = request.split(&mut |item| {
+            let hit = authorize::refuse_item(state, call, R::KEY, item) == Some(code);
+            denied += usize::from(hit);
+            hit
+        });
+        parts.extend(part.map(|part| (part, code)));
+    }
+    // Metadata names the nodes whatever becomes of the topics; in version 0 no topics mean all.
+    let goes_on = R::KEY == ApiKey::Metadata && call.version > 0;
+    items > 0 && denied == items && !goes_on
+}
+
+/// The answer to a request of which nothing is left.
+fn refuse_parts<R: Api>(parts: Vec<(R, ErrorCode)>, call: &Call) -> Served<R::Response> {
+    let mut whole = None;
+    for (part, code) in parts {
+        if !part.is_answered() {
+            return Served::Close;
+        }
+        let response = refuse(&part, call.version, code, true);
+        match &mut whole {
+            None => whole = Some(response),
+            Some(whole) => R::join(whole, response),
+        }
+    }
+    whole.map_or(Served::Close, Served::Now)
 }
 
 fn refuse_whole<R: Api>(
@@ -179,6 +238,7 @@ fn refuse_whole<R: Api>(
 fn finish<R: Api>(
     served: Served<R::Response>,
     parts: Vec<(R, ErrorCode)>,
+    state: &State,
     call: &Call,
     refusal: Option<&Refusal>,
 ) -> Served<R::Response> {
@@ -193,7 +253,8 @@ fn finish<R: Api>(
         Served::Silent if !parts.is_empty() => Served::Close,
         Served::Parked(Parked::Fetch(mut plan), until) => {
             plan.refused = refusal.cloned();
-            let until = until.filter(|_| plan.refused.is_none());
+            plan.authorize(state, &call.client_id);
+            let until = until.filter(|_| plan.refused.is_none() && plan.denied.is_empty());
             Served::Parked(Parked::Fetch(plan), until)
         }
         other => other,

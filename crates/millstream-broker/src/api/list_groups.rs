@@ -6,6 +6,7 @@ use millstream_protocol::messages::list_groups_response::ListedGroup;
 use millstream_protocol::messages::{ListGroupsRequest, ListGroupsResponse};
 
 use super::{Api, Call, Served, text};
+use crate::core::acl::{operation, resource};
 use crate::core::state::State;
 
 /// The only type of group here.
@@ -18,6 +19,7 @@ impl Api for ListGroupsRequest {
         };
         let groups = state.groups.values().filter(|group| {
             state.coordinator_of(group.id.as_str()) == Some(call.node)
+                && may_see(state, call, group.id.as_str())
                 && admits(&self.states_filter, group.state.name())
                 && admits(&self.types_filter, TYPE)
         });
@@ -37,4 +39,10 @@ impl Api for ListGroupsRequest {
     fn refuse(&self, _: i16, code: ErrorCode) -> ListGroupsResponse {
         ListGroupsResponse::default().with_error_code(code.code())
     }
+}
+
+/// Who may describe the cluster sees all groups.
+fn may_see(state: &State, call: &Call, group: &str) -> bool {
+    let may = |kind, name| state.permits(&call.client_id, operation::DESCRIBE, kind, name);
+    may(resource::CLUSTER, resource::CLUSTER_NAME) || may(resource::GROUP, group)
 }

@@ -13,6 +13,7 @@ use millstream_protocol::messages::{MetadataRequest, MetadataResponse};
 use millstream_types::BrokerId;
 
 use super::{Api, Call, Served, text, topic_name};
+use crate::core::acl::resource;
 use crate::core::state::State;
 use crate::core::topic::{Partition, Topic};
 
@@ -34,7 +35,10 @@ impl Api for MetadataRequest {
         let create = self.allow_auto_topic_creation && state.config.auto_create_topics;
         let mut topics = Vec::new();
         if all {
-            topics.extend(state.topics.iter().map(|topic| describe(state, topic)));
+            let seen = state.topics.iter();
+            let seen =
+                seen.filter(|topic| state.may_describe(&call.client_id, topic.name.as_str()));
+            topics.extend(seen.map(|topic| describe(state, topic)));
         } else {
             for wanted in self.topics.iter().flatten() {
                 topics.push(one(state, wanted, create, call.version));
@@ -42,7 +46,9 @@ impl Api for MetadataRequest {
         }
         if self.include_topic_authorized_operations {
             for topic in &mut topics {
-                topic.topic_authorized_operations = TOPIC_OPERATIONS;
+                let name = topic.name.as_ref().map_or("", |name| name.as_str());
+                topic.topic_authorized_operations =
+                    state.permitted(&call.client_id, TOPIC_OPERATIONS, resource::TOPIC, name);
             }
         }
         let mut response = MetadataResponse::default()
@@ -51,13 +57,20 @@ impl Api for MetadataRequest {
             .with_controller_id(m::BrokerId(state.nodes.controller().0))
             .with_topics(topics);
         if self.include_cluster_authorized_operations {
-            response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+            response.cluster_authorized_operations = state.permitted(
+                &call.client_id,
+                CLUSTER_OPERATIONS,
+                resource::CLUSTER,
+                resource::CLUSTER_NAME,
+            );
         }
         Served::Now(response)
     }
 
     fn refuse(&self, version: i16, code: ErrorCode) -> MetadataResponse {
-        let topics = self.topics.iter().flatten().map(|wanted| {
+        // KIP-1102: it is said of the whole, and the rest is left out.
+        let whole = version >= 13 && code == ErrorCode::RebootstrapRequired;
+        let topics = self.topics.iter().flatten().filter(|_| !whole).map(|wanted| {
             MetadataResponseTopic::default()
                 .with_error_code(code.code())
                 .with_name(wanted.name.clone().or_else(|| Some(topic_name(""))))

@@ -20,21 +20,35 @@ use crate::core::transaction::Moment;
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod api_versions;
+mod authorize;
+mod consumer_group_describe;
+mod create_acls;
 mod create_partitions;
 mod create_topics;
+mod delegation_tokens;
+mod delete_acls;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_acls;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod discard;
+mod elect_leaders;
 mod end_txn;
 pub(crate) mod fetch;
 mod find_coordinator;
@@ -56,9 +70,12 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod raft_voters;
 mod sync_group;
 mod throttle;
 mod txn_offset_commit;
+mod unregister_broker;
+mod update_features;
 mod write_txn_markers;
 
 /// A request on its way through its handler.
@@ -168,6 +185,22 @@ macro_rules! table {
     };
 }
 
+/// Whether a request was for the controller alone before brokers forwarded it (KIP-590).
+pub(crate) const fn is_for_controller(api: ApiKey) -> bool {
+    matches!(
+        api,
+        ApiKey::CreateTopics
+            | ApiKey::DeleteTopics
+            | ApiKey::CreatePartitions
+            | ApiKey::ElectLeaders
+            | ApiKey::AlterPartitionReassignments
+            | ApiKey::ListPartitionReassignments
+            | ApiKey::AlterUserScramCredentials
+            | ApiKey::UpdateFeatures
+            | ApiKey::UnregisterBroker
+    )
+}
+
 fn unserved(api: ApiKey, call: &Call) -> ServeError {
     ServeError::Decode(DecodeError::Unsupported { api: api.code(), version: call.version })
 }
@@ -218,6 +251,26 @@ table! {
     ListConfigResources => m::ListConfigResourcesRequest,
     ListPartitionReassignments => m::ListPartitionReassignmentsRequest,
     OffsetForLeaderEpoch => m::OffsetForLeaderEpochRequest,
+    AlterReplicaLogDirs => m::AlterReplicaLogDirsRequest,
+    CreateDelegationToken => m::CreateDelegationTokenRequest,
+    RenewDelegationToken => m::RenewDelegationTokenRequest,
+    ExpireDelegationToken => m::ExpireDelegationTokenRequest,
+    DescribeDelegationToken => m::DescribeDelegationTokenRequest,
+    ElectLeaders => m::ElectLeadersRequest,
+    AlterPartitionReassignments => m::AlterPartitionReassignmentsRequest,
+    DescribeClientQuotas => m::DescribeClientQuotasRequest,
+    AlterClientQuotas => m::AlterClientQuotasRequest,
+    DescribeUserScramCredentials => m::DescribeUserScramCredentialsRequest,
+    AlterUserScramCredentials => m::AlterUserScramCredentialsRequest,
+    DescribeQuorum => m::DescribeQuorumRequest,
+    UpdateFeatures => m::UpdateFeaturesRequest,
+    UnregisterBroker => m::UnregisterBrokerRequest,
+    ConsumerGroupDescribe => m::ConsumerGroupDescribeRequest,
+    AddRaftVoter => m::AddRaftVoterRequest,
+    RemoveRaftVoter => m::RemoveRaftVoterRequest,
+    DescribeAcls => m::DescribeAclsRequest,
+    CreateAcls => m::CreateAclsRequest,
+    DeleteAcls => m::DeleteAclsRequest,
 }
 
 /// The versions of an API that the broker serves; `None`: it does not serve it.
@@ -232,9 +285,10 @@ fn serve_one<R: Api>(
     refusal: Option<&Refusal>,
 ) -> Result<Reply, ServeError> {
     let request: R = decode_request(call.version, frame)?;
-    let served = match refusal {
-        Some(_) => guard::serve(request, state, call, refusal),
-        None => request.serve(state, call),
+    let served = if refusal.is_some() || state.config.security.authorizer {
+        guard::serve(request, state, call, refusal)
+    } else {
+        request.serve(state, call)
     };
     Ok(match served {
         Served::Now(response) => {
@@ -273,7 +327,7 @@ fn instance(id: Option<&StrBytes>) -> Option<GroupInstanceId> {
 }
 
 /// What a code means, as Kafka puts it: a sentence with a capital letter and a full stop.
-fn sentence(code: ErrorCode) -> StrBytes {
+pub(crate) fn sentence(code: ErrorCode) -> StrBytes {
     let message = code.message();
     let mut chars = message.chars();
     let first = chars.next().map(|c| c.to_ascii_uppercase());

@@ -98,7 +98,7 @@ impl Cluster {
     pub fn connect(&mut self, node: BrokerId) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        if self.state.nodes.is_alive(node) {
+        if self.state.nodes.get(node).is_some_and(|node| node.alive) {
             self.connections.insert(id, Connection::new(node));
         } else {
             self.output.push_back((id, Output::Close));
@@ -144,6 +144,7 @@ impl Cluster {
             match timer {
                 Timer::Connection(id) => self.wait_is_over(id, now),
                 Timer::Group(id) => self.state.group_timeout(&id, now),
+                Timer::Reassignments => self.state.complete_moves(now),
                 Timer::Transaction(id) => {
                     let at = Moment { now, wall: self.wall(now) };
                     self.state.transaction_timeout(&id, at);

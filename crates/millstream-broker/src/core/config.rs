@@ -1,5 +1,6 @@
 //! What a cluster is started with.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millstream_types::ClusterId;
@@ -23,12 +24,52 @@ pub struct ClusterConfig {
     pub default_replication_factor: Option<i16>,
     /// Whether records are acknowledged and thrown away: a broker for measuring producers.
     pub discard: bool,
+    /// How long a partition takes to move to other replicas. None here: a test should not wait.
+    pub reassignment_time: Duration,
+    /// Whether requests for the controller are refused by other nodes (`NOT_CONTROLLER`), as before
+    /// KRaft; by default each node takes them.
+    pub controller_only: bool,
+    /// Judges new topics (`create.topic.policy.class.name`).
+    pub create_topic_policy: Option<CreateTopicPolicy>,
+    /// Who may do what.
+    pub security: SecurityConfig,
+    /// How quotas are counted.
+    pub quotas: QuotaConfig,
     /// How groups behave.
     pub groups: GroupConfig,
     /// How transactions and idempotent producers behave.
     pub transactions: TransactionConfig,
     /// What the cluster refuses to exceed.
     pub limits: Limits,
+}
+
+/// Judges a topic that is to be created: its name, partitions and replicas. What it returns as an
+/// error is answered with `POLICY_VIOLATION`.
+pub type CreateTopicPolicy = fn(&str, usize, usize) -> Result<(), String>;
+
+/// Who may do what.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SecurityConfig {
+    /// Whether rules of access are kept and enforced (`authorizer.class.name`). Without it every
+    /// client may do everything, and requests about rules are refused.
+    pub authorizer: bool,
+    /// The principals that may do everything, like `User:admin` (`super.users`).
+    pub super_users: Vec<String>,
+    /// What is allowed where no rule speaks of a resource (`allow.everyone.if.no.acl.found`).
+    pub allow_everyone_if_no_acl_found: bool,
+    /// The principals of clients by their client ids; all others are `User:ANONYMOUS`. It stands in
+    /// for authentication, which this broker does not have.
+    pub principals: BTreeMap<String, String>,
+}
+
+/// How quotas are counted.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct QuotaConfig {
+    /// How long a request counts as having kept a thread busy (`request_percentage`). None by
+    /// default: this broker measures no time.
+    pub request_time: Duration,
 }
 
 /// How consumer groups behave; the names are those of Kafka's `group.*` settings.
@@ -82,6 +123,8 @@ pub struct Limits {
     pub backlog: usize,
     /// The most partitions of one topic, so that a request cannot ask for all memory.
     pub partitions_per_topic: i32,
+    /// The most rules of access.
+    pub acls: usize,
 }
 
 impl Default for ClusterConfig {
@@ -94,6 +137,11 @@ impl Default for ClusterConfig {
             default_partitions: 1,
             default_replication_factor: None,
             discard: false,
+            reassignment_time: Duration::ZERO,
+            controller_only: false,
+            create_topic_policy: None,
+            security: SecurityConfig::default(),
+            quotas: QuotaConfig::default(),
             groups: GroupConfig::default(),
             transactions: TransactionConfig::default(),
             limits: Limits::default(),
@@ -135,6 +183,7 @@ impl Default for Limits {
             fetch_sessions: 1000,
             backlog: 64,
             partitions_per_topic: 100_000,
+            acls: 100_000,
         }
     }
 }

@@ -95,9 +95,21 @@ impl Cluster {
     /// There is no such node.
     pub fn restart_node(&mut self, node: BrokerId, now: Instant) -> Result<(), ControlError> {
         let found = self.state.nodes.node_mut(node);
-        found.ok_or(ControlError::UnknownNode(node))?.alive = true;
+        let found = found.ok_or(ControlError::UnknownNode(node))?;
+        found.alive = true;
+        found.registered = true;
         self.each_partition(|partition| partition.node_returned(node));
         self.resume(now);
+        Ok(())
+    }
+
+    /// Makes a node the controller until it dies.
+    ///
+    /// # Errors
+    /// There is no such node, or it is down.
+    pub fn move_controller(&mut self, node: BrokerId) -> Result<(), ControlError> {
+        self.check_alive(node)?;
+        self.state.nodes.move_controller(node);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Frames and the current time go in, frames come out; the same inputs give the same outputs.
 
+pub(crate) mod acl;
 pub(crate) mod batch;
 mod cluster;
 mod config;
@@ -14,7 +15,10 @@ pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod node;
 pub(crate) mod producers;
+pub(crate) mod quota;
+pub(crate) mod reassign;
 mod rng;
+pub(crate) mod scram;
 mod serving;
 pub(crate) mod session;
 pub(crate) mod state;
@@ -23,7 +27,10 @@ pub(crate) mod topic;
 pub(crate) mod transaction;
 
 pub use cluster::{Cluster, Output};
-pub use config::{ClusterConfig, GroupConfig, Limits, TransactionConfig};
+pub use config::{
+    ClusterConfig, CreateTopicPolicy, GroupConfig, Limits, QuotaConfig, SecurityConfig,
+    TransactionConfig,
+};
 pub use connection::ConnectionId;
 pub use controls::ControlError;
 pub use fault::{Fault, FaultBuilder};

@@ -11,18 +11,25 @@ pub(crate) struct Node {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) alive: bool,
+    /// Whether the cluster counts it in.
+    pub(crate) registered: bool,
 }
 
-/// All brokers, dead ones too.
+/// All brokers, dead ones too, and the controller where one was chosen.
 #[derive(Clone, Debug)]
-pub(crate) struct Nodes(BTreeMap<BrokerId, Node>);
+pub(crate) struct Nodes(BTreeMap<BrokerId, Node>, Option<BrokerId>);
 
 impl Nodes {
     /// Nodes with the ids 1 to `count`, all alive.
     pub(crate) fn new(count: i32) -> Self {
-        let node =
-            |id| Node { id: BrokerId(id), host: "localhost".to_owned(), port: 9092, alive: true };
-        Self((1..=count).map(|id| (BrokerId(id), node(id))).collect())
+        let node = |id| Node {
+            id: BrokerId(id),
+            host: "localhost".to_owned(),
+            port: 9092,
+            alive: true,
+            registered: true,
+        };
+        Self((1..=count).map(|id| (BrokerId(id), node(id))).collect(), None)
     }
 
     pub(crate) fn get(&self, id: BrokerId) -> Option<&Node> {
@@ -35,7 +42,7 @@ impl Nodes {
 
     /// Whether a node is there and alive.
     pub(crate) fn is_alive(&self, id: BrokerId) -> bool {
-        self.get(id).is_some_and(|node| node.alive)
+        self.get(id).is_some_and(|node| node.alive && node.registered)
     }
 
     /// The ids of all nodes.
@@ -45,12 +52,18 @@ impl Nodes {
 
     /// The nodes that are alive, by id.
     pub(crate) fn alive(&self) -> impl Iterator<Item = &Node> {
-        self.0.values().filter(|node| node.alive)
+        self.0.values().filter(|node| node.alive && node.registered)
+    }
+
+    /// Makes a node the controller, as long as it is alive.
+    pub(crate) const fn move_controller(&mut self, id: BrokerId) {
+        self.1 = Some(id);
     }
 
     /// The node that acts as the controller.
     pub(crate) fn controller(&self) -> BrokerId {
-        self.alive().next().map_or(BrokerId(-1), |node| node.id)
+        let chosen = self.1.filter(|id| self.is_alive(*id));
+        chosen.unwrap_or_else(|| self.alive().next().map_or(BrokerId(-1), |node| node.id))
     }
 
     /// The node that coordinates what `hash` names: each hash has a home, and the next node alive
@@ -59,6 +72,6 @@ impl Nodes {
         let count = self.0.len().max(1);
         let home = hash as usize % count;
         let mut ring = self.0.values().cycle().skip(home).take(count);
-        ring.find(|node| node.alive)
+        ring.find(|node| node.alive && node.registered)
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use millstream_protocol::ApiKey;
 use millstream_protocol::codec::RequestHeader;
+use millstream_protocol::{ApiKey, ErrorCode};
 use millstream_types::BrokerId;
 use tracing::{debug, warn};
 
@@ -12,6 +12,7 @@ use super::Cluster;
 use super::connection::{ConnectionId, Parked, Pending, RequestHead};
 use super::fault::{AfterReply, FaultAction, Strike, Target};
 use super::frame::ResponseFrame;
+use crate::api::fetch::FetchPlan;
 use crate::api::{self, Call, Refusal, Reply};
 
 /// What a fault does to the handling of a request.
@@ -174,9 +175,12 @@ impl Cluster {
         }
     }
 
-    fn handle(&mut self, call: &Call, head: RequestHead, frame: Bytes, handling: &Handling) {
+    fn handle(&mut self, call: &Call, mut head: RequestHead, frame: Bytes, handling: &Handling) {
         let (id, now) = (call.connection, call.now);
-        let served = api::serve(&mut self.state, head.api, call, frame, handling.refusal.as_ref());
+        let size = frame.len();
+        let refusal = handling.refusal.clone().or_else(|| self.not_controller(call, head.api));
+        let served = api::serve(&mut self.state, head.api, call, frame, refusal.as_ref());
+        head.throttle = self.state.count_request(call, head.api, size);
         match served {
             Ok(Reply::Frame(frame)) => self.reply(id, now, head, frame),
             Ok(Reply::Silent) => self.after_silence(id, now, head),
@@ -197,6 +201,15 @@ impl Cluster {
                 self.close(id);
             }
         }
+    }
+
+    /// Why a node that is not the controller refuses a request, where it may.
+    fn not_controller(&self, call: &Call, api: ApiKey) -> Option<Refusal> {
+        let state = &self.state;
+        let wrong = state.config.controller_only
+            && api::is_for_controller(api)
+            && state.nodes.controller() != call.node;
+        wrong.then_some(Refusal { code: ErrorCode::NotController, target: None })
     }
 
     /// With `acks=0` a fault that closes or hangs the connection still does.
@@ -296,11 +309,30 @@ impl Cluster {
         self.handle(&call, head, frame, &Handling::default());
     }
 
+    /// Counts a fetch against the client's quota; who is over it gets nothing, and waits.
+    fn count_fetch(&mut self, id: ConnectionId, now: Instant, plan: &FetchPlan) -> Duration {
+        if self.state.quotas.is_empty() {
+            return Duration::ZERO;
+        }
+        let bytes = plan.size(&self.state);
+        match self.connections.get(&id) {
+            Some(connection) => self.state.count_fetch(&connection.client_id, bytes, now),
+            None => Duration::ZERO,
+        }
+    }
+
     pub(super) fn answer_fetch(&mut self, id: ConnectionId, now: Instant) {
         let Some(Pending { head, parked: Parked::Fetch(plan), .. }) = self.unpark(id) else {
             return;
         };
-        match plan.answer(&mut self.state) {
+        let mut head = head;
+        let throttle = self.count_fetch(id, now, &plan);
+        head.throttle = head.throttle.max(throttle);
+        let answered = match throttle {
+            Duration::ZERO => plan.answer(&mut self.state),
+            _ => plan.answer_nothing(),
+        };
+        match answered {
             Ok(frame) => self.reply(id, now, head, frame),
             Err(error) => {
                 warn!(%id, %error, "closing: a fetch cannot be answered");

@@ -1,17 +1,21 @@
 //! What all nodes share, and the few verbs that several APIs need.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 use millstream_types::{BrokerId, ClusterId, ProducerId, TopicName};
 
+use super::acl::Acls;
 use super::config::ClusterConfig;
 use super::configs::TopicConfigs;
 use super::connection::ConnectionId;
 use super::group::Groups;
 use super::node::Nodes;
+use super::quota::{Client, Quotas};
 use super::rng::Rng;
+use super::scram::ScramUsers;
 use super::session::SessionCache;
 use super::timers::Timers;
 use super::topic::{Partition, Topic, Topics};
@@ -42,6 +46,11 @@ pub(crate) struct State {
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
+    pub(crate) acls: Acls,
+    pub(crate) quotas: Quotas,
+    pub(crate) scram: ScramUsers,
+    /// How long the client of the request being served is throttled for what it did.
+    pub(crate) throttle: Duration,
     pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
     pub(crate) rng: Rng,
     pub(crate) timers: Timers,
@@ -72,6 +81,10 @@ impl State {
             cluster_id: cluster_id.unwrap_or_else(|| rng.text_id().into()),
             nodes,
             topics: Topics::default(),
+            acls: Acls::default(),
+            quotas: Quotas::default(),
+            scram: ScramUsers::default(),
+            throttle: Duration::ZERO,
             groups: Groups::new(),
             sessions: BTreeMap::new(),
             rng,
@@ -90,6 +103,32 @@ impl State {
         let id = ProducerId(self.next_producer_id);
         self.next_producer_id += 1;
         id
+    }
+
+    /// Counts partitions that a client creates or deletes. A `strict` request is refused once the
+    /// client is over its quota, another is throttled (KIP-599).
+    pub(crate) fn mutate(
+        &mut self,
+        client_id: &str,
+        partitions: usize,
+        strict: bool,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        let user = self.user_of(client_id).to_owned();
+        let client = Client { user: &user, id: client_id };
+        match self.quotas.mutate(client, partitions, strict, now) {
+            Ok(throttle) => {
+                self.throttle = self.throttle.max(throttle);
+                Ok(())
+            }
+            Err(throttle) => {
+                self.throttle = self.throttle.max(throttle);
+                Err(Refused::new(
+                    ErrorCode::ThrottlingQuotaExceeded,
+                    "The throttling quota has been exceeded.",
+                ))
+            }
+        }
     }
 
     /// Replicas for `count` partitions: leaders go round the nodes alive, from partition to

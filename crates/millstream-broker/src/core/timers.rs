@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Group(GroupId),
     /// The timeout or the markers of a transaction, by its id.
     Transaction(String),
+    /// Partitions that move to other replicas.
+    Reassignments,
 }
 
 /// The handle of an armed deadline.

@@ -10,6 +10,7 @@ use super::configs::TopicConfigs;
 use super::connection::ConnectionId;
 use super::log::Log;
 use super::node::Nodes;
+use super::reassign::Reassignment;
 
 /// One partition.
 #[derive(Clone, Debug)]
@@ -18,6 +19,10 @@ pub(crate) struct Partition {
     pub(crate) epoch: LeaderEpoch,
     pub(crate) replicas: Vec<BrokerId>,
     pub(crate) isr: Vec<BrokerId>,
+    /// The move to other replicas that is under way.
+    pub(crate) reassignment: Option<Reassignment>,
+    /// The directories of replicas that do not lie in the first.
+    pub(crate) directories: BTreeMap<BrokerId, usize>,
     pub(crate) log: Log,
     /// The connections whose parked fetches read this partition.
     pub(crate) waiting: Vec<ConnectionId>,
@@ -50,6 +55,8 @@ impl Partition {
             epoch: LeaderEpoch(0),
             replicas,
             isr,
+            reassignment: None,
+            directories: BTreeMap::new(),
             log,
             waiting: Vec::new(),
         }
@@ -101,6 +108,12 @@ impl Partition {
             self.leader = Some(node);
             self.begin_epoch();
         }
+    }
+
+    /// The replicas that it has once the move that is under way is done.
+    pub(crate) fn factor(&self) -> usize {
+        let removing = self.reassignment.as_ref().map_or(0, |running| running.removing().count());
+        self.replicas.len() - removing
     }
 
     /// Raises the leader epoch.

@@ -78,6 +78,15 @@ impl RunningCluster {
         self.hub.with(|cluster| cluster.create_topic(name, partitions))
     }
 
+    /// Makes a node the controller until it dies.
+    ///
+    /// # Errors
+    /// There is no such node, or it is down.
+    pub fn move_controller(&self, node: impl Into<BrokerId>) -> Result<(), ControlError> {
+        let node = node.into();
+        self.hub.with(|cluster| cluster.move_controller(node))
+    }
+
     /// Makes a node the leader of a partition.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use millstream_types::BrokerId;
 use super::{Api, Call, Refusal, Served};
 use crate::core::connection::{ConnectionId, Parked};
 use crate::core::frame::ResponseFrame;
-use crate::core::session::{FetchContext, FetchedPartitions, SessionRequest};
+use crate::core::session::{FetchContext, FetchedPartitions, PartitionKey, SessionRequest};
 use crate::core::state::State;
 use crate::core::topic::TopicRef;
 use read::PartitionRead;
@@ -46,6 +46,8 @@ pub(crate) struct FetchPlan {
     pub(crate) corrupt: bool,
     /// The partitions that a fault refuses.
     pub(crate) refused: Option<Refusal>,
+    /// The partitions that the client may not read.
+    pub(crate) denied: Vec<PartitionKey>,
 }
 
 impl Api for FetchRequest {
@@ -72,6 +74,7 @@ impl Api for FetchRequest {
             committed_only,
             corrupt: false,
             refused: None,
+            denied: Vec::new(),
         };
         let wait = Duration::from_millis(u64::try_from(max_wait).unwrap_or(0));
         if wait.is_zero() || plan.is_ready(state) {
@@ -190,6 +193,37 @@ impl FetchPlan {
         }
     }
 
+    /// Takes note of the partitions that a client may not read.
+    pub(crate) fn authorize(&mut self, state: &State, client_id: &str) {
+        if !state.config.security.authorizer {
+            return;
+        }
+        let partitions = self.partitions(state).into_iter().flatten();
+        let denied = partitions.filter(|(key, _)| !state.may_read(client_id, &key.0));
+        self.denied = denied.map(|(key, _)| key.clone()).collect();
+    }
+
+    /// The bytes of records that an answer would carry now.
+    pub(crate) fn size(&self, state: &State) -> usize {
+        let partitions = self.partitions(state);
+        let reads = partitions.map(|partitions| {
+            read::read(state, self.node, partitions, self.committed_only, self.max_bytes)
+        });
+        reads.into_iter().flatten().map(|read| read.bytes).sum()
+    }
+
+    /// The answer to a client that is over its quota: nothing, and its session stays as it is.
+    pub(crate) fn answer_nothing(self) -> Result<ResponseFrame, millstream_protocol::EncodeError> {
+        let session_id = match &self.context {
+            FetchContext::Incremental(id) => *id,
+            FetchContext::Sessionless(_) | FetchContext::Full(_) => 0,
+        };
+        let response = FetchResponse::default();
+        let response =
+            if self.version >= HAS_ERROR { response.with_session_id(session_id) } else { response };
+        super::encode::<FetchRequest>(self.version, self.correlation_id, &response)
+    }
+
     /// Reads what is there and makes the answer.
     pub(crate) fn answer(
         self,
@@ -203,6 +237,9 @@ impl FetchPlan {
         };
         let mut reads =
             read::read(state, self.node, partitions, self.committed_only, self.max_bytes);
+        for read in reads.iter_mut().filter(|read| self.denied.contains(&read.key)) {
+            *read = PartitionRead::failed(read.key.clone(), ErrorCode::TopicAuthorizationFailed);
+        }
         if let Some(Refusal { code, target: Some(target) }) = &self.refused {
             for read in &mut reads {
                 if target.means_partition(&read.key, state) {

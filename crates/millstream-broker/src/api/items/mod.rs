@@ -332,9 +332,11 @@ partitioned! {
     DescribeProducersRequest: |topic| topics, Item::name(&topic.name), .partition_indexes,
         |one| *one => |a, b| topics, a.name == b.name, .partitions;
     ElectLeadersRequest: |topic| topic_partitions, Item::name(&topic.topic), .partitions,
-        |one| *one => |a, b| replica_election_results, a.topic == b.topic, .partition_result;
+        |one| *one => |a, b| replica_election_results, a.topic == b.topic, .partition_result,
+        refuse super::elect_leaders::refuse_partitions;
     AlterPartitionReassignmentsRequest: |topic| topics, Item::name(&topic.name), .partitions,
-        |one| one.partition_index => |a, b| responses, a.name == b.name, .partitions;
+        |one| one.partition_index => |a, b| responses, a.name == b.name, .partitions,
+        refuse super::alter_partition_reassignments::refuse_partitions;
 }
 
 impl Items for m::MetadataRequest {
