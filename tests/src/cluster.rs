@@ -12,6 +12,7 @@ use millstream_types::{BrokerId, TopicPartition};
 use xtask::kafka::{Cluster, ClusterOptions, DEFAULT_VERSION, NodeAction};
 
 use crate::deadline::{eventually, step};
+use crate::proxy::Proxy;
 use crate::wire;
 
 /// The nodes of clusters that the suites start themselves.
@@ -39,6 +40,24 @@ impl TestCluster {
         let cluster = broker.start().await.expect("the in-process broker starts");
         let admin = admin(&cluster.bootstrap());
         Self { kind: Kind::InProcess(cluster), admin }
+    }
+
+    /// As [`in_process`](Self::in_process), with a proxy before each node, in the order of the ids.
+    pub async fn behind_proxies() -> (Self, Vec<Proxy>) {
+        let mut proxies = Vec::new();
+        for _ in 0..NODES {
+            proxies.push(Proxy::bind().await);
+        }
+        let broker = Broker::in_process().nodes(3).configure(|config| {
+            config.auto_create_topics = false;
+        });
+        let broker = broker.advertise_addresses(proxies.iter().map(Proxy::address));
+        let cluster = broker.start().await.expect("the in-process broker starts");
+        for (proxy, node) in proxies.iter().zip(1..) {
+            proxy.forward_to(cluster.address(node).expect("a node"));
+        }
+        let admin = admin(&cluster.bootstrap());
+        (Self { kind: Kind::InProcess(cluster), admin }, proxies)
     }
 
     /// The cluster that `cargo xtask test` has started for all suites. It must not be broken.

@@ -6,9 +6,11 @@
 pub mod cluster;
 pub mod deadline;
 pub mod java;
+pub mod matrix;
 pub mod numbered;
 pub mod peers;
 pub mod process;
+pub mod proxy;
 pub mod reading;
 pub mod scenarios;
 pub mod sim;
