@@ -81,6 +81,11 @@ pub enum Violation {
     CommitLost(TopicPartition, i64),
     /// A flush reported other counts than the deliveries: written, not written, unknown.
     Miscounted([u64; 3], [u64; 3]),
+    /// Of this transaction of this transactional id, a part is visible.
+    Torn(usize, usize),
+    /// The group of this transactional id has committed this offset, but its last transaction that
+    /// is visible that one.
+    OffsetApart(usize, Option<i64>, Option<i64>),
     /// Something was told or stands that has no ground.
     Unfounded(String),
     /// Something did not happen in time.

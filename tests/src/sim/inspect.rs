@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use millstream_broker::{ErrorCode, Output};
-use millstream_protocol::batch::{CheckedBatch, RawBatches};
+use millstream_protocol::batch::{CheckedBatch, ControlRecord, RawBatches};
 use millstream_protocol::codec;
 use millstream_protocol::compression::Decompressor;
 use millstream_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use millstream_protocol::messages::{
     FetchRequest, GroupId, OffsetFetchRequest, Request, StrBytes, TopicName,
 };
-use millstream_types::{BrokerId, PartitionId, TopicPartition};
+use millstream_types::{BrokerId, PartitionId, ProducerEpoch, ProducerId, TopicPartition};
 
 use super::check::Logged;
 use super::world::World;
@@ -68,8 +68,41 @@ impl World {
             let from = log.last().map_or(0, |last: &Logged| last.offset + 1);
             let records = self.fetch(partition, from);
             let before = log.len();
-            read_batches(records, from, &mut log);
+            let batches = check_batches(records);
+            let records = batches.iter().flat_map(logged);
+            log.extend(records.filter(|record| record.offset >= from));
             if log.len() == before {
+                return log;
+            }
+        }
+    }
+
+    /// What readers of committed records find in a partition.
+    pub fn read_committed_log(&mut self, partition: &TopicPartition) -> CommittedLog {
+        let mut log = CommittedLog::default();
+        let mut open: BTreeMap<ProducerId, Vec<Logged>> = BTreeMap::new();
+        let mut next = 0;
+        loop {
+            let from = next;
+            for batch in check_batches(self.fetch(partition, from)) {
+                next = batch.next_offset().value();
+                let producer = batch.header().producer_id;
+                match batch.control_record() {
+                    Some(ControlRecord::Commit { .. }) => {
+                        log.records.extend(open.remove(&producer).unwrap_or_default());
+                    }
+                    Some(_) => drop(open.remove(&producer)),
+                    None if batch.header().attributes.is_transactional() => {
+                        let epoch = batch.header().producer_epoch;
+                        log.epochs.extend(logged(&batch).map(|record| (record.value, epoch)));
+                        open.entry(producer).or_default().extend(logged(&batch));
+                    }
+                    None => log.records.extend(logged(&batch)),
+                }
+            }
+            if next == from {
+                log.records.sort_by_key(|record| record.offset);
+                log.undecided = open.values().map(Vec::len).sum();
                 return log;
             }
         }
@@ -125,25 +158,36 @@ fn topic_name(partition: &TopicPartition) -> TopicName {
     TopicName(StrBytes::from_string(partition.topic.as_str().to_owned()))
 }
 
-/// Appends the records of a fetch answer from offset `from` on.
-fn read_batches(records: Bytes, from: i64, log: &mut Vec<Logged>) {
+/// A partition as readers of committed records find it.
+#[derive(Debug, Default)]
+pub struct CommittedLog {
+    /// Its records, in order.
+    pub records: Vec<Logged>,
+    /// The epoch in which each record of a transaction was written, aborted ones too.
+    pub epochs: BTreeMap<u64, ProducerEpoch>,
+    /// How many records belong to transactions that are not over.
+    pub undecided: usize,
+}
+
+/// The batches of a fetch answer.
+fn check_batches(records: Bytes) -> Vec<CheckedBatch> {
     let mut decompressor = Decompressor::new(BATCH_MAX);
-    for raw in RawBatches::new(records) {
-        let checked = match raw {
-            Ok(raw) => CheckedBatch::check(raw, &mut decompressor),
-            Err(error) => panic!("the log is damaged: {error}"),
-        };
-        let checked = match checked {
+    let check = |raw| match raw {
+        Ok(raw) => match CheckedBatch::check(raw, &mut decompressor) {
             Ok(checked) => checked,
             Err(error) => panic!("the log is damaged: {}", error.error),
-        };
-        for record in checked.records().filter(|record| record.offset.value() >= from) {
-            log.push(Logged {
-                offset: record.offset.value(),
-                value: number(record.value).unwrap_or(u64::MAX),
-            });
-        }
-    }
+        },
+        Err(error) => panic!("the log is damaged: {error}"),
+    };
+    RawBatches::new(records).map(check).collect()
+}
+
+/// The records of a batch.
+fn logged(batch: &CheckedBatch) -> impl Iterator<Item = Logged> {
+    batch.records().map(|record| Logged {
+        offset: record.offset.value(),
+        value: number(record.value).unwrap_or(u64::MAX),
+    })
 }
 
 /// The number that a value of the workloads begins with.

@@ -12,6 +12,7 @@
 //! * [`plant`]: deliberate defects, which the judges must find.
 
 pub mod admin;
+pub mod atomicity;
 pub mod calls;
 pub mod check;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub mod produce;
 pub mod read;
 pub mod run;
 pub mod trace;
+pub mod transact;
 mod wire;
 pub mod world;
 

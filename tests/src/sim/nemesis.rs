@@ -30,6 +30,31 @@ pub const PRODUCING: Menu = &[
     (ApiKey::InitProducerId, &[ErrorCode::CoordinatorLoadInProgress, ErrorCode::NotController]),
 ];
 
+/// What a transactional producer asks for beside.
+pub const TRANSACTING: Menu = &[
+    (ApiKey::FindCoordinator, &[ErrorCode::CoordinatorNotAvailable]),
+    (ApiKey::InitProducerId, TRANSACTION_ERRORS),
+    (ApiKey::AddPartitionsToTxn, TRANSACTION_ERRORS),
+    (ApiKey::AddOffsetsToTxn, TRANSACTION_ERRORS),
+    (ApiKey::EndTxn, TRANSACTION_ERRORS),
+    (
+        ApiKey::TxnOffsetCommit,
+        &[
+            ErrorCode::CoordinatorLoadInProgress,
+            ErrorCode::NotCoordinator,
+            ErrorCode::CoordinatorNotAvailable,
+            ErrorCode::RequestTimedOut,
+        ],
+    ),
+];
+
+const TRANSACTION_ERRORS: &[ErrorCode] = &[
+    ErrorCode::CoordinatorLoadInProgress,
+    ErrorCode::NotCoordinator,
+    ErrorCode::CoordinatorNotAvailable,
+    ErrorCode::ConcurrentTransactions,
+];
+
 /// What a reader asks for.
 pub const READING: Menu = &[
     (

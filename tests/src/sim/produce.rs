@@ -258,7 +258,7 @@ fn add(counts: &mut [u64; 3], report: &FlushReport) {
     }
 }
 
-fn draw_config(rng: &mut Rng, promise: Promise) -> ProducerConfig {
+pub(super) fn draw_config(rng: &mut Rng, promise: Promise) -> ProducerConfig {
     let millis = Duration::from_millis;
     let is_idempotent = promise == Promise::Idempotent;
     let request_timeout = millis(500 + rng.below(4_000));

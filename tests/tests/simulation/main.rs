@@ -11,7 +11,7 @@ use millstream_tests::sim::check::{Promise, Violation};
 use millstream_tests::sim::plant::Plant;
 use millstream_tests::sim::produce::{self, Setup};
 use millstream_tests::sim::run::{Outcome, check_seeds, finds};
-use millstream_tests::sim::{admin, group, read};
+use millstream_tests::sim::{admin, group, read, transact};
 
 /// What must have happened in some seed or other of each test.
 const FAULTS: [&str; 14] = [
@@ -71,6 +71,20 @@ fn check_groups(name: &str, protocol: RebalanceProtocol) {
     ];
     let wanted = [&FAULTS[..], &events].concat();
     check_seeds(name, 10, &wanted, |seed| group::run(seed, protocol, Plant::Nothing));
+}
+
+#[test]
+fn transactions_are_all_or_nothing() {
+    let ends = [
+        "committed transactions",
+        "aborted transactions",
+        "fenced producers",
+        "killed clients",
+        "coordinator moves",
+        "loading coordinators",
+    ];
+    let wanted = [&FAULTS[..], &ends].concat();
+    check_seeds("transactions_are_all_or_nothing", 16, &wanted, transact::run);
 }
 
 #[test]
