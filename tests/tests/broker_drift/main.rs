@@ -12,6 +12,7 @@ mod offsets;
 mod peer;
 mod produce;
 mod topics;
+mod transactions;
 
 use std::env;
 
@@ -90,4 +91,44 @@ fn topics_are_created_and_deleted_alike() {
 #[test]
 fn configurations_are_described_and_altered_alike() {
     same(topics::configurations);
+}
+
+#[test]
+fn transactions_of_version_1_go_alike() {
+    same(transactions::version_1);
+}
+
+#[test]
+fn transactions_of_version_2_go_alike() {
+    same(transactions::version_2);
+}
+
+#[test]
+fn producers_are_initialised_alike() {
+    same(transactions::epochs);
+}
+
+#[test]
+fn batches_outside_a_transaction_are_judged_alike() {
+    same(transactions::verified);
+}
+
+#[test]
+fn requests_of_transactions_are_refused_alike() {
+    same(transactions::refused);
+}
+
+#[test]
+fn transactions_time_out_alike() {
+    same(transactions::fenced);
+}
+
+#[test]
+fn offsets_in_transactions_are_kept_alike() {
+    same(transactions::offsets);
+}
+
+#[test]
+fn transactions_are_shown_and_aborted_alike() {
+    same(transactions::administration);
 }

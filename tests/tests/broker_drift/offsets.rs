@@ -91,7 +91,7 @@ pub(crate) fn looked_up(peer: &mut Peer) {
     delete(peer, &mut wire, &compacted, 0);
 }
 
-fn commit(
+pub(crate) fn commit(
     group: &str,
     topic: &str,
     index: i32,
@@ -114,7 +114,13 @@ fn commit(
         .with_topics(vec![topic])
 }
 
-fn committed_of(peer: &mut Peer, wire: &mut Wire, what: &str, group: &str, topic: Option<&str>) {
+pub(crate) fn committed_of(
+    peer: &mut Peer,
+    wire: &mut Wire,
+    what: &str,
+    group: &str,
+    topic: Option<&str>,
+) {
     use m::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
     let topics = topic.map(|topic| {
         let known = OffsetFetchRequestTopics::default()
@@ -137,8 +143,8 @@ fn committed_of(peer: &mut Peer, wire: &mut Wire, what: &str, group: &str, topic
     let offsets = found.topics.iter().flat_map(|topic| {
         topic.partitions.iter().map(move |p| {
             let note = p.metadata.as_deref().unwrap_or_default().to_owned();
-            let name = topic.name.to_string();
-            (name, p.partition_index, p.committed_offset, p.committed_leader_epoch, note)
+            let (topic, code) = (topic.name.to_string(), name(p.error_code));
+            (code, topic, p.partition_index, p.committed_offset, p.committed_leader_epoch, note)
         })
     });
     let offsets: Vec<_> = offsets.collect();

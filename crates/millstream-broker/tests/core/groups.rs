@@ -11,7 +11,7 @@ use millstream_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 
 use crate::bench::{Bench, Sent, text, topic_name};
 
-const GROUP: &str = "g";
+pub(crate) const GROUP: &str = "g";
 
 /// A member as a client would play it.
 #[derive(Clone, Debug)]
@@ -143,6 +143,15 @@ impl Player {
         let answer = bench.call(self.connection, 8, &request);
         ErrorCode::from(answer.topics[0].partitions[0].error_code)
     }
+}
+
+/// A group with one member, in its first generation; gives the member's id.
+pub(crate) fn sole_member(bench: &mut Bench) -> String {
+    let mut player = Player::new(bench);
+    player.join(bench);
+    player.sync(bench, &[]);
+    assert_eq!(player.generation, 1);
+    player.id
 }
 
 fn state(bench: &mut Bench) -> String {

@@ -187,8 +187,8 @@ impl State {
         let Some(found) = self.transactions.by_id.get_mut(id) else {
             return;
         };
-        found.fence(at.wall);
         let new_id = version.raises_epoch() && found.is_exhausted();
+        found.fence(version, at.wall);
         let next_id = new_id.then(|| self.new_producer_id());
         if let Some(found) = self.transactions.by_id.get_mut(id) {
             found.prepare(false, false, next_id, version, at.wall);

@@ -267,12 +267,15 @@ impl Transaction {
         }
     }
 
-    /// Raises the epoch so that the producer of the open transaction is fenced
-    /// (`prepareFenceProducerEpoch`). The client is never given this epoch.
-    pub(crate) fn fence(&mut self, wall: Timestamp) {
+    /// Fences the producer of the open transaction before it is aborted
+    /// (`prepareFenceProducerEpoch`). By version 1 that raises the epoch; by version 2 the abort does
+    /// so anyhow, and leaves the producer the way of a retry.
+    pub(crate) fn fence(&mut self, version: TransactionVersion, wall: Timestamp) {
         self.become_state(TransactionState::PrepareEpochFence, wall);
-        self.producer.epoch = ProducerEpoch(self.producer.epoch.0.saturating_add(1));
-        self.last_epoch = ProducerEpoch::NONE;
+        if !version.raises_epoch() {
+            self.producer.epoch = ProducerEpoch(self.producer.epoch.0.saturating_add(1));
+            self.last_epoch = ProducerEpoch::NONE;
+        }
     }
 
     /// Goes to PrepareCommit or PrepareAbort (`prepareAbortOrCommit`).
