@@ -13,6 +13,28 @@ use crate::outbox::{Destination, Lane, Request, RequestFailure, RequestId, Respo
 use crate::producer::error::DeliveryCause;
 use crate::timer::is_due;
 
+/// What an answer to InitProducerId means for a producer without transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdVerdict {
+    /// There is an id.
+    Granted,
+    /// Ask again, after a wait.
+    Retry,
+    /// What waits for an id is not written; what comes later asks again.
+    Refused,
+}
+
+/// The verdict on an answer of `code`.
+pub(super) fn id_verdict(code: ErrorCode) -> IdVerdict {
+    match code {
+        ErrorCode::None => IdVerdict::Granted,
+        // Java gives up at both. To ask for an id does nothing, so asking again does no harm.
+        ErrorCode::UnknownServerError | ErrorCode::Unrecognized(_) => IdVerdict::Retry,
+        code if code.class().is_retriable() => IdVerdict::Retry,
+        _ => IdVerdict::Refused,
+    }
+}
+
 /// What is known of the producer id.
 #[derive(Debug)]
 pub(crate) struct Identification {
@@ -111,11 +133,7 @@ impl Identification {
         self.retry_at = Some(now + self.backoff.after(self.failures, rng));
         self.last_error = Some(cause.clone());
         let is_final = match &cause {
-            DeliveryCause::Broker { code, .. } => {
-                // A coordinator that is loading answers codes that only transactions know as such.
-                !matches!(code, ErrorCode::UnknownServerError | ErrorCode::Unrecognized(_))
-                    && !cause.class().is_retriable()
-            }
+            DeliveryCause::Broker { code, .. } => id_verdict(*code) == IdVerdict::Refused,
             other => !matches!(other.class(), ErrorClass::Retriable | ErrorClass::RefreshAndRetry),
         };
         is_final.then_some(cause)
