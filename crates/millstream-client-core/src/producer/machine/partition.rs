@@ -160,6 +160,10 @@ impl PartitionState {
     /// The topic has this id. Another one than before is another topic: it knows nothing of our
     /// sequence, and offsets begin anew. `is_local`: the epoch is ours to raise.
     pub(crate) fn learn_topic_id(&mut self, id: TopicId, is_local: bool) {
+        // A broker of before topic ids tells none.
+        if !id.is_known() {
+            return;
+        }
         let old = std::mem::replace(&mut self.topic_id, id);
         if !old.is_known() || old == id {
             return;
