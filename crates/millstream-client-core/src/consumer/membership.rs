@@ -22,8 +22,7 @@ use crate::cx::Cx;
 use crate::group::classic::{ClassicMember, Effect, MemberState};
 use crate::group::{
     Assignment, AssignorError, BrokerView, ClusterView, GroupAssignment, GroupMetadata,
-    GroupSubscription,
-    PartitionView, TopicView,
+    GroupSubscription, PartitionView, TopicView,
 };
 use crate::metadata::{Topic, TopicState};
 use crate::outbox::{

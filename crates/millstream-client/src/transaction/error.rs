@@ -5,7 +5,7 @@ use std::fmt;
 use millstream_client_core::transaction::{
     CommitFailure, TransactionCommand, TransactionCompletion, TransactionError,
 };
-use millstream_client_core::{Completion, transaction};
+use millstream_client_core::Completion;
 use millstream_protocol::ErrorClass;
 
 use super::TransactionalProducer;
@@ -119,7 +119,7 @@ pub struct BeginError {
     /// The producer, to begin again or to close.
     pub producer: TransactionalProducer,
     /// What stood in the way.
-    pub error: transaction::TransactionError,
+    pub error: TransactionError,
 }
 
 impl BeginError {

@@ -12,3 +12,5 @@ mod groups;
 mod lifecycle;
 mod produce;
 mod support;
+mod transaction_faults;
+mod transactions;
