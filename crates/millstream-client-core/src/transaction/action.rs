@@ -46,9 +46,8 @@ pub(super) enum Action {
     Abort,
     /// The same, and the next one needs a new epoch.
     AbortNewEpoch,
-    /// The coordinator does not know the producer id any more: there is nothing to end there, only
-    /// to initialise anew.
-    Reinitialize,
+    /// The coordinator does not know the producer id any more: there is nothing to end there.
+    Forgotten,
     /// The coordinator has no such transaction (any more): it was ended by somebody else, as at its
     /// timeout.
     NotOngoing,
@@ -77,9 +76,9 @@ pub(super) fn action(api: Api, code: ErrorCode) -> Action {
         (Api::CommitOffsets, C::InvalidProducerEpoch) => Action::AbortNewEpoch,
         (_, C::InvalidProducerEpoch) => Action::Fenced,
         (Api::Init, code) => init(code),
-        (_, C::InvalidProducerIdMapping) => Action::Reinitialize,
         (Api::Commit | Api::Abort, code) => end(api, code),
-        (_, C::UnknownProducerId) => Action::AbortNewEpoch,
+        // The end of the transaction tells whether the coordinator has forgotten this producer.
+        (_, C::InvalidProducerIdMapping | C::UnknownProducerId) => Action::AbortNewEpoch,
         (_, C::InvalidTxnState) => Action::Fatal,
         (Api::CommitOffsets, code) => commit_offsets(code),
         (Api::AddPartitions, C::UnknownTopicOrPartition) => Action::Retry,
@@ -116,7 +115,7 @@ fn end(api: Api, code: ErrorCode) -> Action {
     use ErrorCode as C;
     match code {
         C::InvalidTxnState => Action::NotOngoing,
-        C::UnknownProducerId => Action::Reinitialize,
+        C::UnknownProducerId | C::InvalidProducerIdMapping => Action::Forgotten,
         C::TransactionAbortable if api == Api::Commit => Action::Abort,
         // A code that is not known must not be taken for a commit, nor for none.
         _ if code.class().is_retriable() => Action::RetryUnknown,

@@ -218,19 +218,15 @@ impl TransactionMachine {
                 self.needs_epoch = true;
                 self.fail(self.error(&call, said), producer, cx);
             }
-            Action::Reinitialize => {
-                self.needs_epoch = true;
-                self.current.is_forgotten = true;
-                match call {
-                    Call::End { .. } => self.end_forgotten(code, cx),
-                    call => self.fail(self.error(&call, said), producer, cx),
-                }
-            }
+            Action::Forgotten => self.end_forgotten(code, cx),
             Action::NotOngoing => {
                 self.needs_epoch = true;
-                let error = TransactionError::NotOngoing { code };
-                self.tell_commit(|| Err(CommitFailure::NotCommitted(error.clone())), cx);
-                self.ended(TransactionOutcome::Aborted, cx);
+                if matches!(call, Call::End { commit: true }) {
+                    // It is not committed; an abort is answered so too, or ends what is left.
+                    self.fail(TransactionError::NotOngoing { code }, producer, cx);
+                } else {
+                    self.ended(TransactionOutcome::Aborted, cx);
+                }
             }
             Action::Fenced | Action::Fatal => {
                 let error = self.final_error(action, call.name(), code);
@@ -271,6 +267,7 @@ impl TransactionMachine {
 
     /// The coordinator has forgotten who was to end the transaction.
     fn end_forgotten(&mut self, code: ErrorCode, cx: &mut Cx<'_>) {
+        self.needs_epoch = true;
         if self.state.is_committing() && self.current.may_be_committed {
             let error = TransactionError::NotOngoing { code };
             self.tell_commit(|| Err(CommitFailure::Unknown(error.clone())), cx);
@@ -354,24 +351,17 @@ impl TransactionMachine {
 
     /// The error that ends the producer, if a failed batch does.
     pub(super) fn judge_fault(
-        &mut self,
+        &self,
         kind: FaultKind,
         cause: &DeliveryCause,
     ) -> Option<TransactionError> {
         match cause {
-            DeliveryCause::Broker { code: ErrorCode::InvalidProducerIdMapping, .. } => {
-                self.current.is_forgotten = true;
-                None
-            }
+            // The end of the transaction tells whether the coordinator has forgotten this producer.
+            DeliveryCause::Broker { code: ErrorCode::InvalidProducerIdMapping, .. } => None,
             DeliveryCause::Broker { code, .. } if kind == FaultKind::Fatal => {
                 let is_fenced = *code == ErrorCode::ProducerFenced;
                 let action = if is_fenced { Action::Fenced } else { Action::Fatal };
                 Some(self.final_error(action, "Produce", *code))
-            }
-            DeliveryCause::Request(failure)
-                if kind == FaultKind::Fatal && self.version == TransactionVersion::V1 =>
-            {
-                Some(TransactionError::Request(failure.clone()))
             }
             _ => None,
         }

@@ -233,7 +233,7 @@ impl TransactionMachine {
         let is_implicit = self.version == TransactionVersion::V2;
         let is_started =
             self.current.is_started || is_implicit && producer.has_touched_partitions();
-        if !is_started || self.current.is_forgotten {
+        if !is_started {
             return self.ended(outcome, cx);
         }
         self.start_commit_time(cx.now);

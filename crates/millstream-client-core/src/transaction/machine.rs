@@ -96,8 +96,6 @@ pub(super) struct Current {
     pub(super) failure: Option<TransactionError>,
     /// A commit was sent and may have taken effect.
     pub(super) may_be_committed: bool,
-    /// The coordinator does not know the producer id any more.
-    pub(super) is_forgotten: bool,
     /// The coordinator does not speak version 2 any more.
     pub(super) is_downgraded: bool,
 }

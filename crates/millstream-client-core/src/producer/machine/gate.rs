@@ -138,12 +138,6 @@ impl ProducerMachine {
         }
     }
 
-    /// Whether there is someone to write as: not once a sequence is broken that only another
-    /// identity can mend.
-    pub(crate) fn has_identity(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| gate.identity.is_some())
-    }
-
     /// Partitions to add to the transaction: with version 1 those that wait for it, with version 2
     /// those that were written to. Each is told once in a transaction.
     pub(crate) fn newly_touched_partitions(&mut self) -> Vec<TopicPartition> {
@@ -174,11 +168,6 @@ impl ProducerMachine {
     /// Whether every accepted record has its end and nothing is on its way.
     pub(crate) fn is_drained(&self) -> bool {
         self.shared.tallies.is_idle() && self.requests.is_empty()
-    }
-
-    /// Whether requests with batches are not answered yet; of records that were given up, too.
-    pub(crate) fn has_requests(&self) -> bool {
-        !self.requests.is_empty()
     }
 
     /// Has open batches sent now.
