@@ -15,13 +15,18 @@ mod groups;
 mod machine;
 mod offsets;
 mod operation;
+mod quotas;
+mod replicas;
+mod texts;
 mod topics;
+mod transactions;
+mod users;
 mod wire;
 
 pub use crate::listing::{IsolationLevel, OffsetSpec};
 pub use acls::{
     AclBinding, AclFilter, AclOperation, AclOperations, AclPatternFilter, AclPermission,
-    AclResourceType, PatternType, UnknownWord, create_acls, delete_acls, describe_acls,
+    AclResourceType, PatternType, create_acls, delete_acls, describe_acls,
 };
 pub use cluster::{
     Cluster, ClusterScope, FeatureUpdate, Features, FinalizedFeature, Quorum, QuorumReplica,
@@ -46,7 +51,28 @@ pub use groups::{
 pub use machine::{AdminMachine, CALLS_MAX};
 pub use offsets::{ListedOffset, delete_records, list_offsets};
 pub use operation::Results;
+pub use quotas::{
+    QuotaChange, QuotaEntity, QuotaFilter, QuotaMatch, Quotas, alter_client_quotas,
+    describe_client_quotas,
+};
+pub use replicas::{
+    Election, ElectionType, LogDir, LogDirs, Reassignment, ReplicaInLogDir, ReplicaLogDir,
+    ReplicaLogDirs, TopicPartitionReplica, alter_partition_reassignments, alter_replica_log_dirs,
+    describe_log_dirs, describe_replica_log_dirs, elect_leaders, list_partition_reassignments,
+};
+pub use texts::UnknownWord;
 pub use topics::{
     CreatedTopic, NewPartitions, NewTopic, create_partitions, create_topics, delete_topics,
     delete_topics_by_id, describe_topics, list_topics,
+};
+pub use transactions::{
+    AbortTransaction, ActiveProducer, FencedProducer, TransactionDescription, TransactionFilter,
+    TransactionListing, TransactionState, abort_transaction, describe_producers,
+    describe_transactions, fence_producers, force_terminate_transaction, list_transactions,
+};
+pub use users::{
+    DelegationToken, KafkaPrincipal, NewDelegationToken, SaltedCredential, ScramChange,
+    ScramIterations, ScramMechanism, alter_user_scram_credentials, create_delegation_token,
+    describe_delegation_tokens, describe_user_scram_credentials, expire_delegation_token,
+    renew_delegation_token,
 };

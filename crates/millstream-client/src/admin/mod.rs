@@ -6,7 +6,12 @@ mod cluster;
 mod configs;
 mod groups;
 mod offsets;
+mod quotas;
+mod replicas;
+mod scram;
 mod topics;
+mod transactions;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,17 +26,22 @@ pub use builder::AdminBuilder;
 pub use groups::Lag;
 pub use millstream_client_core::Endpoint;
 pub use millstream_client_core::admin::{
-    AclBinding, AclFilter, AclOperation, AclOperations, AclPatternFilter, AclPermission,
-    AclResourceType, AdminError as CallError, AdminErrors, ClassicGroup, ClassicMember, Cluster,
-    ClusterScope, ConfigChange, ConfigDetail, ConfigEntry, ConfigKind, ConfigResource,
-    ConfigSource, ConfigSynonym, ConfigType, ConsumerGroup, CreatedTopic, FeatureUpdate, Features,
+    AbortTransaction, AclBinding, AclFilter, AclOperation, AclOperations, AclPatternFilter,
+    AclPermission, AclResourceType, ActiveProducer, AdminError as CallError, AdminErrors,
+    ClassicGroup, ClassicMember, Cluster, ClusterScope, ConfigChange, ConfigDetail, ConfigEntry,
+    ConfigKind, ConfigResource, ConfigSource, ConfigSynonym, ConfigType, ConsumerGroup,
+    CreatedTopic, DelegationToken, Election, ElectionType, FeatureUpdate, Features, FencedProducer,
     FinalizedFeature, GroupFilter, GroupListing, GroupMember, GroupOffsetsSpec, GroupState,
-    GroupType, ListedOffset, MemberToRemove, NewPartitions, NewTopic, OffsetSpec, PatternType,
-    Quorum, QuorumReplica, Results, ShareGroup, ShareMember, ShareOffset, StreamsGroup,
-    StreamsMember, StreamsSubtopology, StreamsTasks, StreamsTopicInfo, UnknownWord, UpgradeType,
-    VoterEndpoint,
+    GroupType, KafkaPrincipal, ListedOffset, LogDir, LogDirs, MemberToRemove, NewDelegationToken,
+    NewPartitions, NewTopic, OffsetSpec, PatternType, Quorum, QuorumReplica, QuotaChange,
+    QuotaEntity, QuotaFilter, QuotaMatch, Quotas, Reassignment, ReplicaInLogDir, ReplicaLogDir,
+    ReplicaLogDirs, Results, ScramIterations, ScramMechanism, ShareGroup, ShareMember, ShareOffset,
+    StreamsGroup, StreamsMember, StreamsSubtopology, StreamsTasks, StreamsTopicInfo,
+    TopicPartitionReplica, TransactionDescription, TransactionFilter, TransactionListing,
+    TransactionState, UnknownWord, UpgradeType, VoterEndpoint,
 };
 pub use millstream_client_core::metadata::{Broker, Partition, Topic};
+pub use scram::ScramChange;
 
 use crate::config::ClientConfig;
 use crate::driver::ClientHandle;
@@ -236,6 +246,19 @@ impl Admin {
         T: fmt::Debug + Send + 'static,
     {
         Ok(AdminErrors::sort(self.call(call).await?).map_err(Box::new)?)
+    }
+
+    /// A call that fails as a whole or is about several things.
+    async fn nested<K, T>(
+        &self,
+        call: AdminCall<Result<Results<K, T>, CallError>>,
+    ) -> BatchResult<K, T>
+    where
+        K: Ord + fmt::Debug + Send + 'static,
+        T: fmt::Debug + Send + 'static,
+    {
+        let results = self.call(call).await?.map_err(BatchError::Whole)?;
+        Ok(AdminErrors::sort(results).map_err(Box::new)?)
     }
 
     /// A call about one thing.

@@ -2,67 +2,7 @@
 
 use std::fmt;
 
-/// Declares an enum of the words that rules are made of, with their numbers and Kafka's spelling.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $code:literal, $text:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$word_doc])* $word,)*
-            /// One that this client does not know, by its number.
-            Other(i8),
-        }
-
-        impl $name {
-            pub(in super::super) const fn code(self) -> i8 {
-                match self {
-                    $(Self::$word => $code,)*
-                    Self::Other(code) => code,
-                }
-            }
-
-            pub(in super::super) const fn read(code: i8) -> Self {
-                match code {
-                    $($code => Self::$word,)*
-                    code => Self::Other(code),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $(Self::$word => f.write_str($text),)*
-                    Self::Other(code) => write!(f, "UNKNOWN({code})"),
-                }
-            }
-        }
-
-        /// Reads Kafka's spelling, in capitals or not.
-        impl std::str::FromStr for $name {
-            type Err = UnknownWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                $(if text.eq_ignore_ascii_case($text) {
-                    return Ok(Self::$word);
-                })*
-                let legal = [$($text),*].join(", ");
-                Err(UnknownWord { word: text.to_owned(), legal })
-            }
-        }
-    };
-}
-
-/// A word that is none of those it could be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?} is not one of {legal}")]
-pub struct UnknownWord {
-    /// The word.
-    pub word: String,
-    /// What it could be.
-    pub legal: String,
-}
+use super::super::texts::words;
 
 words! {
     /// A kind of resource that rules are about.
@@ -142,7 +82,7 @@ pub struct AclOperations(u32);
 
 impl AclOperations {
     /// Reads the bits of an answer; `None` where it was not asked for them.
-    pub(in super::super) const fn read(bits: i32) -> Option<Self> {
+    pub(in crate::admin) const fn read(bits: i32) -> Option<Self> {
         if bits == i32::MIN { None } else { Some(Self(bits.cast_unsigned())) }
     }
 

@@ -7,7 +7,7 @@ mod describe;
 
 pub use binding::{
     AclBinding, AclFilter, AclOperation, AclOperations, AclPatternFilter, AclPermission,
-    AclResourceType, PatternType, UnknownWord,
+    AclResourceType, PatternType,
 };
 pub use create::create_acls;
 pub use delete::delete_acls;

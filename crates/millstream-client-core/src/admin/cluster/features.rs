@@ -10,6 +10,7 @@ use millstream_protocol::messages::update_features_request::FeatureUpdateKey;
 use super::super::command::AdminCall;
 use super::super::error::AdminError;
 use super::super::operation::{Lot, Operation, Placement, Refusal, Results, Said, Verdict, only};
+use super::super::texts::spelled;
 use super::super::wire::{anywhere, controller, millis, text};
 use crate::cx::Cx;
 use crate::outbox::{RequestBody, Response, WrongResponse};
@@ -72,6 +73,12 @@ impl UpgradeType {
         }
     }
 }
+
+spelled!(UpgradeType {
+    Upgrade = "UPGRADE",
+    SafeDowngrade = "SAFE_DOWNGRADE",
+    UnsafeDowngrade = "UNSAFE_DOWNGRADE",
+});
 
 /// Tells the features of the cluster, as one broker knows them.
 pub fn describe_features() -> AdminCall<Result<Features, AdminError>> {

@@ -12,6 +12,7 @@ use millstream_protocol::messages::describe_configs_response::{
 
 use super::super::command::AdminCall;
 use super::super::operation::{Lot, Operation, Placement, Refusal, Results, Said};
+use super::super::texts::words;
 use super::super::wire::{optional, text};
 use super::ConfigResource;
 use crate::cx::Cx;
@@ -56,78 +57,51 @@ pub struct ConfigSynonym {
     pub source: ConfigSource,
 }
 
-/// Where a setting's value comes from (`ConfigEntry.ConfigSource`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigSource {
-    /// Set for this topic.
-    Topic,
-    /// Set at run time for this broker.
-    DynamicBroker,
-    /// Set at run time for all brokers.
-    DynamicDefaultBroker,
-    /// From the broker's properties file.
-    StaticBroker,
-    /// Kafka's default.
-    Default,
-    /// Set at run time for this broker's logs.
-    DynamicBrokerLogger,
-    /// Set for this subscription of client metrics.
-    ClientMetrics,
-    /// Set for this group.
-    Group,
-    /// A source that this client does not know, by its number.
-    Other(i8),
-}
-
-impl From<i8> for ConfigSource {
-    fn from(code: i8) -> Self {
-        match code {
-            1 => Self::Topic,
-            2 => Self::DynamicBroker,
-            3 => Self::DynamicDefaultBroker,
-            4 => Self::StaticBroker,
-            5 => Self::Default,
-            6 => Self::DynamicBrokerLogger,
-            7 => Self::ClientMetrics,
-            8 => Self::Group,
-            other => Self::Other(other),
-        }
+words! {
+    /// Where a setting's value comes from (`ConfigEntry.ConfigSource`).
+    ConfigSource {
+        /// Set for this topic.
+        Topic = 1, "DYNAMIC_TOPIC_CONFIG";
+        /// Set at run time for this broker.
+        DynamicBroker = 2, "DYNAMIC_BROKER_CONFIG";
+        /// Set at run time for all brokers.
+        DynamicDefaultBroker = 3, "DYNAMIC_DEFAULT_BROKER_CONFIG";
+        /// From the broker's properties file.
+        StaticBroker = 4, "STATIC_BROKER_CONFIG";
+        /// Kafka's default.
+        Default = 5, "DEFAULT_CONFIG";
+        /// Set at run time for this broker's logs.
+        DynamicBrokerLogger = 6, "DYNAMIC_BROKER_LOGGER_CONFIG";
+        /// Set for this subscription of client metrics.
+        ClientMetrics = 7, "DYNAMIC_CLIENT_METRICS_CONFIG";
+        /// Set for this group.
+        Group = 8, "DYNAMIC_GROUP_CONFIG";
     }
 }
 
-/// What values a setting takes (`ConfigEntry.ConfigType`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "each is the type of its name")]
-pub enum ConfigType {
-    Boolean,
-    String,
-    Int,
-    Short,
-    Long,
-    Double,
-    List,
-    Class,
-    Password,
-    /// Not told, or not known to this client.
-    Unknown,
-}
-
-impl From<i8> for ConfigType {
-    fn from(code: i8) -> Self {
-        match code {
-            1 => Self::Boolean,
-            2 => Self::String,
-            3 => Self::Int,
-            4 => Self::Short,
-            5 => Self::Long,
-            6 => Self::Double,
-            7 => Self::List,
-            8 => Self::Class,
-            9 => Self::Password,
-            _ => Self::Unknown,
-        }
+words! {
+    /// What values a setting takes (`ConfigEntry.ConfigType`).
+    ConfigType {
+        /// Not told.
+        Unknown = 0, "UNKNOWN";
+        /// True or false.
+        Boolean = 1, "BOOLEAN";
+        /// A text.
+        String = 2, "STRING";
+        /// A number of 32 bits.
+        Int = 3, "INT";
+        /// A number of 16 bits.
+        Short = 4, "SHORT";
+        /// A number of 64 bits.
+        Long = 5, "LONG";
+        /// A number with a fraction.
+        Double = 6, "DOUBLE";
+        /// Texts with commas between.
+        List = 7, "LIST";
+        /// The name of a Java class.
+        Class = 8, "CLASS";
+        /// A secret.
+        Password = 9, "PASSWORD";
     }
 }
 
@@ -208,14 +182,14 @@ fn read_entry(config: &DescribeConfigsResourceResult) -> ConfigEntry {
     let synonyms = config.synonyms.iter().map(|synonym| ConfigSynonym {
         name: synonym.name.to_string(),
         value: optional(synonym.value.as_ref()),
-        source: synonym.source.into(),
+        source: ConfigSource::read(synonym.source),
     });
     ConfigEntry {
         value: optional(config.value.as_ref()),
-        source: config.config_source.into(),
+        source: ConfigSource::read(config.config_source),
         is_read_only: config.read_only,
         is_sensitive: config.is_sensitive,
-        value_type: config.config_type.into(),
+        value_type: ConfigType::read(config.config_type),
         synonyms: synonyms.collect(),
         documentation: optional(config.documentation.as_ref()),
     }

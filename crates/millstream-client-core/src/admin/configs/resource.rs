@@ -4,6 +4,7 @@ use std::fmt;
 
 use millstream_types::{BrokerId, GroupId, TopicName};
 
+use super::super::texts::{UnknownWord, spelled};
 use crate::outbox::Destination;
 
 /// What has settings.
@@ -39,6 +40,14 @@ pub enum ConfigKind {
     /// Topics.
     Topic,
 }
+
+spelled!(ConfigKind {
+    Broker = "BROKER",
+    BrokerLogger = "BROKER_LOGGER",
+    ClientMetrics = "CLIENT_METRICS",
+    Group = "GROUP",
+    Topic = "TOPIC",
+});
 
 impl ConfigKind {
     /// The number on the wire (`ConfigResource.Type`).
@@ -120,3 +129,28 @@ impl fmt::Display for ConfigResource {
         }
     }
 }
+
+/// Reads `topic/orders`, `broker/1`, `brokers`, `broker-logger/1`, `group/billing`,
+/// `client-metrics/all`.
+impl std::str::FromStr for ConfigResource {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        let (kind, name) = text.split_once('/').unwrap_or((text, ""));
+        let broker = || name.parse().ok().map(BrokerId);
+        let resource = match kind {
+            "brokers" if name.is_empty() => Some(Self::BrokerDefaults),
+            _ if name.is_empty() => None,
+            "topic" => Some(Self::Topic(name.into())),
+            "broker" => broker().map(Self::Broker),
+            "broker-logger" => broker().map(Self::BrokerLogger),
+            "group" => Some(Self::Group(name.into())),
+            "client-metrics" => Some(Self::ClientMetrics(name.to_owned())),
+            _ => None,
+        };
+        resource.ok_or_else(|| UnknownWord::new(text, &LEGAL))
+    }
+}
+
+const LEGAL: [&str; 6] =
+    ["topic/NAME", "broker/ID", "brokers", "broker-logger/ID", "group/NAME", "client-metrics/NAME"];

@@ -134,9 +134,9 @@ impl Operation for List {
         let answer = m::ListGroupsResponse::try_from(response.body)?;
         let listings = answer.groups.iter().map(|group| GroupListing {
             id: GroupId::from(group.group_id.0.as_str()),
-            group_type: non_empty(&group.group_type).as_deref().map(GroupType::from),
+            group_type: non_empty(&group.group_type).as_deref().map(GroupType::read),
             protocol: group.protocol_type.to_string(),
-            state: non_empty(&group.group_state).as_deref().map(GroupState::from),
+            state: non_empty(&group.group_state).as_deref().map(GroupState::read),
             coordinator: from,
         });
         let protocols = &self.filter.protocols;

@@ -1,39 +1,6 @@
 //! The protocols of groups and the states they can be in, in Kafka's spelling.
 
-use std::fmt;
-
-/// Declares an enum of words that answers hold as text.
-macro_rules! texts {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$word_doc])* $word,)*
-            /// One that this client does not know, as the broker spells it.
-            Other(String),
-        }
-
-        impl From<&str> for $name {
-            fn from(text: &str) -> Self {
-                $(if text.eq_ignore_ascii_case($text) {
-                    return Self::$word;
-                })*
-                Self::Other(text.to_owned())
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$word => $text,)*
-                    Self::Other(text) => text,
-                })
-            }
-        }
-    };
-}
-
+use super::super::texts::texts;
 
 texts! {
     /// The protocol of a group (`GroupType`).

@@ -170,7 +170,7 @@ fn read(group: &DescribedGroup, coordinator: Option<BrokerId>) -> StreamsGroup {
     let parts = topology.and_then(|topology| topology.subtopologies.as_ref()).into_iter().flatten();
     StreamsGroup {
         id: GroupId::from(group.group_id.0.as_str()),
-        state: GroupState::from(group.group_state.as_str()),
+        state: GroupState::read(&group.group_state),
         epoch: group.group_epoch,
         target_epoch: group.assignment_epoch,
         topology_epoch: topology.map(|topology| topology.epoch),

@@ -186,7 +186,7 @@ fn read(group: &DescribedGroup, coordinator: Option<BrokerId>) -> ConsumerGroup 
     ConsumerGroup {
         id: GroupId::from(group.group_id.0.as_str()),
         group_type: GroupType::Consumer,
-        state: GroupState::from(group.group_state.as_str()),
+        state: GroupState::read(&group.group_state),
         assignor: group.assignor_name.to_string(),
         epoch: Some(group.group_epoch),
         target_epoch: Some(group.assignment_epoch),

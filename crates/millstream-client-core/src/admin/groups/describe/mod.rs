@@ -82,7 +82,7 @@ fn read_classic(
     coordinator: Option<BrokerId>,
 ) -> Result<ClassicGroup, Refusal> {
     Refusal::check(group.error_code, group.error_message.as_deref())?;
-    let state = GroupState::from(group.group_state.as_str());
+    let state = GroupState::read(&group.group_state);
     if state == GroupState::Dead && version < NOT_FOUND_MIN {
         return Err(Refusal { code: ErrorCode::GroupIdNotFound, message: None });
     }

@@ -114,7 +114,7 @@ impl Operation for Describe {
 fn read(group: &DescribedGroup, coordinator: Option<BrokerId>) -> ShareGroup {
     ShareGroup {
         id: GroupId::from(group.group_id.0.as_str()),
-        state: GroupState::from(group.group_state.as_str()),
+        state: GroupState::read(&group.group_state),
         epoch: group.group_epoch,
         target_epoch: group.assignment_epoch,
         assignor: group.assignor_name.to_string(),
