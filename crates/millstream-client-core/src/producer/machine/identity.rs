@@ -35,9 +35,57 @@ pub(super) fn id_verdict(code: ErrorCode) -> IdVerdict {
     }
 }
 
+/// How far the producer is with its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum IdState {
+    /// Nobody needed one yet, or the last one is used up.
+    Unasked,
+    /// A request for one is on its way.
+    Asking,
+    /// The last request failed: the next one waits.
+    BackingOff,
+    /// There is one.
+    Granted,
+}
+
+/// What happens to the producer id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum IdEvent {
+    /// A request goes out.
+    Ask,
+    /// The answer has an id.
+    Grant,
+    /// The answer has none, or there is no answer.
+    Fail,
+    /// The wait is over.
+    Rest,
+    /// The id is used up.
+    Discard,
+}
+
+use IdEvent as E;
+use IdState as S;
+
+/// Event, states it changes, state it leads to. A pair that is missing changes nothing.
+const TRANSITIONS: &[(E, &[S], S)] = &[
+    (E::Ask, &[S::Unasked], S::Asking),
+    (E::Grant, &[S::Asking], S::Granted),
+    (E::Fail, &[S::Asking], S::BackingOff),
+    (E::Rest, &[S::BackingOff], S::Unasked),
+    (E::Discard, &[S::Granted], S::Unasked),
+];
+
+impl IdState {
+    fn on(self, event: IdEvent) -> Self {
+        let found = TRANSITIONS.iter().find(|(on, from, _)| *on == event && from.contains(&self));
+        found.map_or(self, |(_, _, to)| *to)
+    }
+}
+
 /// What is known of the producer id.
 #[derive(Debug)]
 pub(crate) struct Identification {
+    state: IdState,
     current: Option<Identity>,
     request: Option<RequestId>,
     failures: u32,
@@ -49,6 +97,7 @@ pub(crate) struct Identification {
 impl Identification {
     pub(crate) const fn new(backoff: Backoff) -> Self {
         Self {
+            state: IdState::Unasked,
             current: None,
             request: None,
             failures: 0,
@@ -67,12 +116,13 @@ impl Identification {
     pub(crate) fn discard(&mut self, identity: Identity) {
         if self.current.is_some_and(|current| current.id == identity.id) {
             self.current = None;
+            self.state = self.state.on(IdEvent::Discard);
         }
     }
 
     /// Asks for an id, unless there is one, or a request for one, or a wait.
     pub(crate) fn want(&mut self, cx: &mut Cx<'_>) {
-        if self.current.is_some() || self.request.is_some() || self.retry_at.is_some() {
+        if self.state != IdState::Unasked {
             return;
         }
         // Without a transactional id the timeout means nothing; Java sends the largest one.
@@ -83,6 +133,7 @@ impl Identification {
             .with_producer_epoch(-1);
         let request = Request::new(Destination::AnyBroker, Lane::General, request);
         self.request = Some(cx.send(request));
+        self.state = self.state.on(IdEvent::Ask);
     }
 
     /// Lets time pass. Answers whether a wait is over.
@@ -90,6 +141,7 @@ impl Identification {
         let is_over = is_due(self.retry_at, now);
         if is_over {
             self.retry_at = None;
+            self.state = self.state.on(IdEvent::Rest);
         }
         is_over
     }
@@ -115,8 +167,8 @@ impl Identification {
                             id: ProducerId(answer.producer_id.0),
                             epoch: ProducerEpoch(answer.producer_epoch),
                         });
+                        self.state = self.state.on(IdEvent::Grant);
                         self.failures = 0;
-                        self.retry_at = None;
                         self.last_error = None;
                         return None;
                     }
@@ -129,6 +181,7 @@ impl Identification {
             },
             Err(failure) => DeliveryCause::Request(failure),
         };
+        self.state = self.state.on(IdEvent::Fail);
         self.failures += 1;
         self.retry_at = Some(now + self.backoff.after(self.failures, rng));
         self.last_error = Some(cause.clone());
@@ -147,5 +200,38 @@ impl Identification {
     /// When to ask again.
     pub(crate) const fn next_timeout(&self) -> Option<Instant> {
         self.retry_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    /// The table and its graph, one line a transition: a change of behaviour is a change here.
+    #[test]
+    fn transitions() {
+        let mut lines = String::new();
+        for (event, from, to) in TRANSITIONS {
+            for state in *from {
+                assert_eq!(state.on(*event), *to);
+                lines.push_str(&format!("{state:?} --{event:?}--> {to:?}\n"));
+            }
+        }
+        expect![[r#"
+            Unasked --Ask--> Asking
+            Asking --Grant--> Granted
+            Asking --Fail--> BackingOff
+            BackingOff --Rest--> Unasked
+            Granted --Discard--> Unasked
+        "#]].assert_eq(&lines);
+    }
+
+    #[test]
+    fn one_request_at_a_time() {
+        for state in [S::Asking, S::BackingOff, S::Granted] {
+            assert_eq!(state.on(E::Ask), state);
+        }
     }
 }
