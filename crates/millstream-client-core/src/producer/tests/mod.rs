@@ -2,6 +2,7 @@
 
 mod cluster;
 mod codes;
+mod front;
 mod gate;
 mod machine;
 mod museum;

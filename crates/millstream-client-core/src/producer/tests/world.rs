@@ -39,6 +39,13 @@ pub(super) struct TestClock {
     nanos: AtomicU64,
 }
 
+impl TestClock {
+    /// Lets time pass.
+    pub(super) fn pass(&self, by: Duration) {
+        self.nanos.fetch_add(by.as_nanos() as u64, Ordering::Relaxed);
+    }
+}
+
 impl Clock for TestClock {
     fn now(&self) -> Instant {
         self.base + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
@@ -194,7 +201,7 @@ impl World {
     /// Lets time pass, and polls.
     pub(super) fn advance(&mut self, by: Duration) {
         self.bench.advance(by);
-        self.clock.nanos.fetch_add(by.as_nanos() as u64, Ordering::Relaxed);
+        self.clock.pass(by);
         self.poll();
     }
 
@@ -402,6 +409,13 @@ impl World {
         let flush = Flush::new(&self.shared);
         self.poll();
         flush
+    }
+
+    /// Gives up what is not sent.
+    pub(super) fn abort(&mut self) {
+        let command = ProducerCommand::Abort;
+        self.machine.handle_command(CommandId(2), command, &mut self.bench.cx());
+        self.poll();
     }
 
     /// Closes, and gives the report if the machine finished at once.
