@@ -39,6 +39,9 @@ const BESIDES: usize = 1024 * 1024;
 
 const PARTITIONS: i32 = 100;
 
+/// Records of 1,000 bytes: two budgets of them.
+const RECORDS: u32 = 16_000;
+
 struct VirtualClock {
     base: Instant,
     millis: AtomicU64,
@@ -160,11 +163,17 @@ fn most_bytes_held(compression: Compression, keyed: bool) -> usize {
         buffer_memory: BUDGET,
         ..ProducerConfig::default()
     });
-    let value: Vec<u8> = (0..1_000u32).map(|at| (at * 31 % 251) as u8).collect();
+    let mut value = [0; 1_000];
+    let mut noise = 7u64;
     let region = Region::new(ALLOCATOR);
     let mut most = 0;
     let mut refused = 0;
-    for number in 0..200_000u32 {
+    for number in 0..RECORDS {
+        // What does not compress fills the budget in every codec.
+        for word in value.chunks_exact_mut(8) {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            word.copy_from_slice(&(noise ^ (noise >> 29)).to_le_bytes());
+        }
         let key = number.to_be_bytes();
         let mut record = Record::to("topic").value(&value);
         if keyed {

@@ -495,7 +495,7 @@ impl ProducerShared {
         let mut compressor = codec.take();
         let guess = size * ratio.load(Ordering::Relaxed) as usize / 1_000;
         let mut output = self.pool.acquire_over(guess + guess / 16);
-        let (batch, spare) = builder.seal_compressed(&mut compressor, output.take_vec());
+        let (mut batch, spare) = builder.seal_compressed(&mut compressor, output.take_vec());
         codec.put_back(compressor);
         let left = batch.size() * 1_000 / size.max(1);
         ratio.store(u32::try_from(left).unwrap_or(1_000), Ordering::Relaxed);
@@ -503,6 +503,8 @@ impl ProducerShared {
         counters.compression_rate_permille.record(left as u64);
         buffer.put_back(spare);
         drop(buffer);
+        // What codecs reserved and did not use is given back, so that the charge is the truth.
+        batch.shrink_to(BufferPool::class_of(batch.size()));
         output.recharge(batch.size());
         handle.set_sealed(SealedBuffer { batch, charge: output });
     }

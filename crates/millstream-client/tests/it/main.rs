@@ -8,6 +8,7 @@
 mod admin;
 mod connection;
 mod consume;
+mod front;
 mod groups;
 mod lifecycle;
 mod produce;

@@ -66,6 +66,11 @@ impl SealedBatch {
         &self.bytes
     }
 
+    /// Gives memory beyond `capacity` back, as codecs reserve more than they fill.
+    pub fn shrink_to(&mut self, capacity: usize) {
+        self.bytes.shrink_to(capacity);
+    }
+
     /// Finishes the batch and gives its buffer, as for the wire or back to a pool.
     #[must_use]
     pub fn into_bytes(mut self) -> Vec<u8> {
