@@ -22,6 +22,7 @@ pub trait Clock: Send + Sync + 'static {
 /// parked for longer; between those the driver's rounds keep it younger than 5 ms.
 pub(crate) struct CoarseClock {
     source: Arc<dyn Clock>,
+    base: Instant,
     millis: AtomicI64,
     parked: AtomicBool,
 }
@@ -31,6 +32,7 @@ impl CoarseClock {
     pub(crate) fn new(source: Arc<dyn Clock>) -> Self {
         Self {
             millis: AtomicI64::new(source.wall().value()),
+            base: source.now(),
             source,
             parked: AtomicBool::new(true),
         }
@@ -39,6 +41,12 @@ impl CoarseClock {
     /// The monotonic time.
     pub(crate) fn now(&self) -> Instant {
         self.source.now()
+    }
+
+    /// The nanoseconds from this clock's making to `time`; 0 for what was before.
+    pub(crate) fn since_base(&self, time: Instant) -> u64 {
+        let since = time.saturating_duration_since(self.base);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Reads the clock, for itself and for those who come after.
@@ -81,11 +89,11 @@ impl fmt::Debug for CoarseClock {
 mod tests {
     use super::*;
 
-    struct Wall(AtomicI64);
+    struct Wall(AtomicI64, Instant);
 
     impl Clock for Wall {
         fn now(&self) -> Instant {
-            unreachable!("the test asks for record time only")
+            self.1
         }
 
         fn wall(&self) -> Timestamp {
@@ -94,8 +102,9 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn a_parked_driver_never_leaves_the_time_stale() {
-        let wall = Arc::new(Wall(AtomicI64::new(100)));
+        let wall = Arc::new(Wall(AtomicI64::new(100), Instant::now()));
         let clock = CoarseClock::new(wall.clone());
         wall.0.store(200, Ordering::Relaxed);
         assert_eq!(clock.coarse(), Timestamp(200));

@@ -28,6 +28,17 @@ pub struct Receipt {
     pub timestamp: Timestamp,
 }
 
+/// How a record ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryStatus {
+    /// It is in the log (with `acks=0`: on the wire), at this offset where the broker told.
+    Written(Option<Offset>),
+    /// It is in no log.
+    NotWritten,
+    /// It may or may not be in the log.
+    Unknown,
+}
+
 /// One accepted record on its way: a future of its end.
 ///
 /// It is a reference to the record's batch and a place in it. Dropping it loses nothing: the record
@@ -73,6 +84,26 @@ impl Delivery {
                 Outcome::Split(parts) => (batch, index) = part_of(parts, index)?,
                 outcome => return batch.read(outcome, index, self.timestamp),
             }
+        }
+    }
+
+    /// How the record ended, if it has its end: what [`peek`](Self::peek) tells, without the receipt
+    /// and the error, for who counts many. Never waits.
+    #[must_use]
+    pub fn status(&self) -> Option<DeliveryStatus> {
+        let (mut batch, mut index) = (&self.batch, self.index);
+        loop {
+            return Some(match batch.outcome.get()? {
+                Outcome::Split(parts) => {
+                    (batch, index) = part_of(parts, index)?;
+                    continue;
+                }
+                Outcome::Written { base_offset, .. } => {
+                    DeliveryStatus::Written(base_offset.map(|base| base.plus(i64::from(index))))
+                }
+                Outcome::NotWritten(_) => DeliveryStatus::NotWritten,
+                Outcome::Unknown(_) => DeliveryStatus::Unknown,
+            });
         }
     }
 

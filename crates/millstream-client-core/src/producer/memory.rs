@@ -18,9 +18,6 @@ const SMALLEST_CLASS: usize = 4 * 1024;
 /// allocated and freed.
 const POOLED_CLASSES: usize = 15;
 
-/// How many bytes of free buffers one class keeps at most.
-const KEPT_PER_CLASS: usize = 8 * 1024 * 1024;
-
 /// Buffers by size class, and the count of bytes they may take together.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
@@ -107,9 +104,7 @@ impl BufferPool {
             let mut state = self.lock();
             state.used -= charge;
             let capacity = bytes.capacity();
-            if let Some(free) = class_index(capacity).and_then(|class| state.free.get_mut(class))
-                && (free.len() + 1).saturating_mul(capacity) <= KEPT_PER_CLASS.max(capacity)
-            {
+            if let Some(free) = class_index(capacity).and_then(|class| state.free.get_mut(class)) {
                 free.push(bytes);
                 state.kept += capacity;
                 state.trim(self.budget);

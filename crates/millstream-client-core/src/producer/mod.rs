@@ -25,12 +25,13 @@ mod shared;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod wait;
 
 pub use clock::Clock;
 pub use codec::TopicCompression;
 pub use config::{ProducerConfig, ProducerConfigError};
-pub use delivery::{Delivery, Receipt};
+pub use delivery::{Delivery, DeliveryStatus, Receipt};
 pub use enqueue::{Enqueue, Flush};
 pub use error::{
     DeliveryCause, DeliveryError, EnqueueError, NotWritten, ReturnedRecord, UnknownDelivery,

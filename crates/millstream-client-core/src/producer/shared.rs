@@ -1,13 +1,11 @@
 //! What the callers' threads and the driver of a producer share, and how a record gets in.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
 use millstream_protocol::ErrorCode;
 use millstream_protocol::batch::{AppendError, BatchBuilder};
 use millstream_protocol::compression::Compression;
@@ -26,6 +24,7 @@ use super::memory::BufferPool;
 use super::metrics::{ClientTotals, NodeTotals, ProducerCounters, TopicTotals, add};
 use super::partitioner::{Choice, Partitioner, TopicPartitions};
 use super::tally::Tallies;
+use super::topics::Topics;
 use super::wait::WaitList;
 
 /// Runs the sealing of batches whose codec is too slow for the driver (gzip, zstd).
@@ -58,7 +57,7 @@ pub struct ProducerShared {
     pub(crate) tallies: Tallies,
     /// Callers who wait for a topic.
     pub(crate) topic_waiters: WaitList,
-    topics: RwLock<TopicMap>,
+    topics: Topics,
     wanted: Mutex<BTreeMap<TopicName, Option<ErrorCode>>>,
     inbox: Mutex<Inbox>,
     bell: Bell,
@@ -72,8 +71,6 @@ pub struct ProducerShared {
     refusal: Mutex<Option<EnqueueError>>,
     is_refusing: AtomicBool,
 }
-
-type TopicMap = IndexMap<TopicName, Arc<Topic>, BuildHasherDefault<NameHasher>>;
 
 /// What the machine has to look at.
 #[derive(Debug, Default)]
@@ -90,6 +87,9 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct Bell {
     is_rung: AtomicBool,
+    /// When the driver looks of its own accord, in nanoseconds from the clock's base and one more;
+    /// 0: not before it is woken.
+    looks_at: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -144,7 +144,7 @@ impl ProducerShared {
             config,
             tallies: Tallies::default(),
             topic_waiters: WaitList::default(),
-            topics: RwLock::default(),
+            topics: Topics::default(),
             wanted: Mutex::default(),
             inbox: Mutex::default(),
             bell: Bell::default(),
@@ -222,10 +222,7 @@ impl ProducerShared {
     /// Asks the application's partitioner, with nothing locked.
     #[cold]
     fn ask_partitioner(&self, record: &Record<'_>) -> Result<u32, EnqueueError> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let topic = topics.get(record.topic()).map(Arc::clone);
-        drop(topics);
-        let Some(topic) = topic else {
+        let Some(topic) = self.topics.get(record.topic()) else {
             return Err(self.missing_topic(record.topic()));
         };
         let Partitioner::Custom(partitioner) = &self.config.partitioner else {
@@ -281,17 +278,15 @@ impl ProducerShared {
     /// The highest offset that was acknowledged in a partition.
     #[must_use]
     pub fn acknowledged_offset(&self, partition: &TopicPartition) -> Option<Offset> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let number = usize::try_from(partition.partition.value()).ok()?;
-        let topic = topics.get(partition.topic.as_str())?;
+        let topic = self.topics.get(partition.topic.as_str())?;
         topic.partitions.get(number)?.acknowledged()
     }
 
     /// The number of partitions of a topic, if it is known.
     #[must_use]
     pub fn partition_count(&self, topic: &str) -> Option<usize> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        Some(topics.get(topic)?.partitions.len())
+        Some(self.topics.get(topic)?.partitions.len())
     }
 
     /// The bytes that batches take now, of the budget `buffer.memory`.
@@ -306,11 +301,18 @@ impl ProducerShared {
         record: &Record<'_>,
         placing: &mut Placing,
     ) -> Result<Placed, EnqueueError> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(topic) = topics.get(record.topic()) else {
-            drop(topics);
-            return Err(self.missing_topic(record.topic()));
-        };
+        let placed =
+            self.topics.with(record.topic(), |topic| self.place_in(topic, record, placing));
+        placed.unwrap_or_else(|| Err(self.missing_topic(record.topic())))
+    }
+
+    #[inline]
+    fn place_in(
+        self: &Arc<Self>,
+        topic: &Topic,
+        record: &Record<'_>,
+        placing: &mut Placing,
+    ) -> Result<Placed, EnqueueError> {
         let number = self.choose(topic, record, placing)?;
         let partition = &topic.partitions[number];
         let mut queue = partition.queue();
@@ -445,13 +447,14 @@ impl ProducerShared {
         let Some(epoch) = self.tallies.open_batch() else {
             return Err(EnqueueError::Closed);
         };
-        let handle = BatchHandle::new(topic.name.clone(), partition.id, epoch, self.clock.now());
+        let opened = self.clock.now();
+        let handle = BatchHandle::new(topic.name.clone(), partition.id, epoch, opened);
         let mut open = OpenBatch::new(buffer, config.batch_size.max(alone), handle);
         match open.append(record, timestamp) {
             Ok(delivery) => {
                 queue.open = Some(open);
                 partition.unresolved.fetch_add(1, Ordering::Relaxed);
-                self.announce(partition);
+                self.announce_open(partition, opened);
                 Ok(delivery)
             }
             Err(_) => {
@@ -517,6 +520,31 @@ impl ProducerShared {
         self.bell.ring();
     }
 
+    /// Tells the machine of a batch that opened. It need not look before the batch lingers out, and
+    /// is not woken where it looks by then of its own accord.
+    fn announce_open(&self, partition: &Partition, opened: Instant) {
+        if !partition.is_announced.swap(true, Ordering::AcqRel) {
+            lock(&self.inbox).partitions.push(partition.index);
+        }
+        // After the announcement: see `rest`.
+        let looks_at = self.bell.looks_at.load(Ordering::SeqCst);
+        let due = self.clock.since_base(opened + self.config.linger);
+        if looks_at == 0 || looks_at > due {
+            self.bell.ring();
+        }
+    }
+
+    /// The machine, which began to look at `now`, is done until `next`, or until it is woken.
+    pub(crate) fn rest(&self, now: Instant, next: Option<Instant>) {
+        let looks_at = next.map_or(0, |next| self.clock.since_base(next).max(1));
+        self.bell.looks_at.store(looks_at, Ordering::SeqCst);
+        let is_soon = next.is_some_and(|next| next <= now + self.config.linger);
+        // Who announced a batch before this store may have counted on an earlier time.
+        if !is_soon && !lock(&self.inbox).partitions.is_empty() {
+            self.bell.ring();
+        }
+    }
+
     /// Wakes the driver.
     pub(crate) fn ring(&self) {
         self.bell.ring();
@@ -578,8 +606,7 @@ impl ProducerShared {
     /// Makes a topic, or more partitions of it, known to callers.
     pub(crate) fn set_topic(&self, topic: Topic) {
         let name = topic.name.clone();
-        let topic = Arc::new(topic);
-        self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), topic);
+        self.topics.set(topic);
         lock(&self.wanted).remove(&name);
         self.topic_waiters.wake_all();
     }
@@ -635,24 +662,4 @@ fn invalid_timestamp(topic: &Topic, timestamp: i64) -> EnqueueError {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Hashes topic names by words: quick, and the same in every run.
-#[derive(Debug, Default)]
-struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks(8) {
-            let mut padded = [0; 8];
-            padded[..word.len()].copy_from_slice(word);
-            let word = u64::from_le_bytes(padded);
-            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        // The upper bits are the well mixed ones; hash tables take the lower.
-        self.0 ^ (self.0 >> 32)
-    }
 }

@@ -48,6 +48,7 @@ fn read_delivery(
 ) -> Result<(), ConfigError> {
     let acks = [("all", Acks::All), ("-1", Acks::All), ("1", Acks::Leader), ("0", Acks::None)];
     set(&mut config.acks, reader.one_of("acks", &acks)?);
+    set(&mut config.retries, reader.number("retries", 0..=i32::MAX as u32)?);
     set(&mut config.max_block, reader.millis("max.block.ms")?);
     set(&mut config.delivery_timeout, reader.millis("delivery.timeout.ms")?);
     let name = "max.in.flight.requests.per.connection";

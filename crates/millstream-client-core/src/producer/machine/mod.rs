@@ -275,6 +275,7 @@ impl ProducerMachine {
         self.drain_all(cx);
         self.finish_closing(cx);
         self.keep_record_time(cx.now);
+        self.shared.rest(cx.now, self.next_timeout());
     }
 
     /// When `poll` must be called though nothing happened.
