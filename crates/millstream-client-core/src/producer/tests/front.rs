@@ -1,6 +1,7 @@
 //! What callers see of the producer's front half: partitioners, codecs, hooks, memory, time.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::world::{TOPIC, World, poll_once};
 use crate::producer::{
     AcknowledgedOutcome, Acknowledgement, Delivery, DeliveryCause, DeliveryError, Enqueue,
     EnqueueError, InterceptedRecord, Interceptors, Partitioner, ProducerConfig,
-    ProducerInterceptor, SealJob, SealWorkers, TopicCompression, TopicPartitions,
+    ProducerInterceptor, TopicCompression, TopicPartitions,
 };
 
 fn ms(millis: u64) -> Duration {
@@ -132,34 +133,16 @@ fn a_topic_is_compressed_with_its_own_codec() {
     assert!(rate.count == 1 && rate.sum < 500, "{rate:?}");
 }
 
-/// Workers that do nothing until they are told to.
-#[derive(Default)]
-struct Held(Mutex<Vec<SealJob>>);
-
-impl SealWorkers for Held {
-    fn submit(&self, job: SealJob) {
-        self.0.lock().unwrap().push(job);
-    }
-}
-
-impl Held {
-    fn run(&self) {
-        for job in std::mem::take(&mut *self.0.lock().unwrap()) {
-            job.run();
-        }
-    }
-}
-
 #[test]
 fn gzip_and_zstd_never_stall_acknowledgements() {
     for compression in [Compression::Gzip, Compression::Zstd] {
-        let workers = Arc::new(Held::default());
         let config = ProducerConfig { compression, linger: ms(5), batch_size: 4_000, ..config() };
-        let mut world = World::with_workers(config, 1, 2, workers.clone());
+        let mut world = World::new(config, 1, 2);
+        world.workers.is_slow.store(true, Ordering::Relaxed);
         let first = world.enqueue(0, &[b'a'; 3_000]);
         world.poll();
         world.advance(ms(5));
-        workers.run();
+        world.workers.run();
         world.poll();
         assert_eq!(codecs(&world, 1), [(0, compression)]);
         // A batch that a caller fills and one that lingers out are with the workers, who are slow,
@@ -169,13 +152,12 @@ fn gzip_and_zstd_never_stall_acknowledgements() {
         let lingers = world.enqueue(0, &[b'd'; 100]);
         world.poll();
         world.advance(ms(5));
-        assert!(!workers.0.lock().unwrap().is_empty());
         world.serve(1);
         assert!(first.peek().unwrap().is_ok(), "it is acknowledged meanwhile");
         assert!(full.peek().is_none() && lingers.peek().is_none());
         assert_eq!(world.waiting(1), 0);
         for _ in 0..8 {
-            workers.run();
+            world.workers.run();
             world.poll();
             while world.waiting(1) > 0 {
                 world.serve(1);
