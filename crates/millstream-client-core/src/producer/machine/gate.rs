@@ -170,6 +170,19 @@ impl ProducerMachine {
         self.shared.tallies.is_idle() && self.requests.is_empty()
     }
 
+    /// Whether there is someone to write as: not once a sequence is broken that only another
+    /// identity can mend.
+    #[cfg(test)]
+    pub(crate) fn has_identity(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.identity.is_some())
+    }
+
+    /// Whether requests with batches are not answered yet; of records that were given up, too.
+    #[cfg(test)]
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
     /// Has open batches sent now.
     pub(crate) fn hurry(&mut self) {
         let epoch = self.shared.tallies.begin_flush();
