@@ -7,10 +7,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test panics")]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
-use millstream_broker::{Broker, RunningCluster};
+use millstream_broker::{Broker, RunningCluster, TransactionSnapshot};
 use xtask::kafka::{DEFAULT_VERSION, Distribution};
 
 /// What a tool said, and whether it was content.
@@ -197,4 +199,48 @@ fn kcat_writes_and_reads() {
     let group = kcat("-G g -o beginning -e -q -K: t", "");
     assert_eq!(sorted(&group), sorted(&words));
     assert_eq!(kcat("-Q -t t:0:-2", "").trim(), "t [0] offset 0");
+}
+
+/// What `Transactions.java` prints on any cluster that does as Kafka does.
+fn life_of_transactions() -> String {
+    let values: Vec<_> = (0..30).map(|number| format!("value {number}")).collect();
+    // Every third transaction of five records was aborted, and its records copied again.
+    let mut written = values.clone();
+    written.extend((10..15).chain(20..25).map(|number| format!("value {number}")));
+    written.sort_by_key(|value| value[6..].parse::<u32>().unwrap());
+    format!(
+        "transactions 8\ncommitted [{}]\nwritten [{}]\noffset 30\ncopier CompleteCommit 0\n\
+         fenced true\nno commit true\nfenced CompleteCommit 0\nfenced Empty 0\n\
+         ongoing {{hanging=Ongoing}}\nopen 1\nopen 0\nat last 31\n",
+        values.join(", "),
+        written.join(", ")
+    )
+}
+
+#[test]
+fn javas_transactions_live_as_on_kafka() {
+    let kafka = Distribution::get(DEFAULT_VERSION).unwrap_or_else(|error| panic!("{error:#}"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/java/Transactions.java");
+    let live = |version| {
+        let cluster = Broker::in_process().nodes(3).transaction_version(version);
+        let cluster = cluster.start_blocking().unwrap();
+        // Markers take a moment, as on Kafka.
+        cluster.set_marker_delay(Duration::from_millis(5));
+        let mut command = kafka.java("256m");
+        command.arg("-XX:TieredStopAtLevel=1").arg(&source).args([&cluster.bootstrap(), "x-"]);
+        let said = run(command, "");
+        assert!(said.ok, "version {version}: {}{}", said.out, said.err);
+        assert_eq!(said.out, life_of_transactions(), "version {version}");
+        cluster.transactions()
+    };
+    let (new, old) = thread::scope(|scope| {
+        let old = scope.spawn(|| live(1));
+        (live(2), old.join().unwrap())
+    });
+    // Version 2 raises the epoch with each transaction, version 1 does not.
+    let epoch = |all: &[TransactionSnapshot]| {
+        let mut all = all.iter();
+        all.find(|it| it.transactional_id == "x-copier").unwrap().producer_epoch.0
+    };
+    assert_eq!((epoch(&old), epoch(&new)), (0, 8));
 }

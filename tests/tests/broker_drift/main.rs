@@ -132,3 +132,8 @@ fn offsets_in_transactions_are_kept_alike() {
 fn transactions_are_shown_and_aborted_alike() {
     same(transactions::administration);
 }
+
+#[test]
+fn fenced_producers_disturb_alike() {
+    same(transactions::zombies);
+}

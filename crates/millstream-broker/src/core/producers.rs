@@ -126,8 +126,18 @@ impl Producers {
 
     /// Notes that the coordinator is about to be asked whether a batch belongs to a transaction
     /// (KIP-890). The lowest sequence number that was asked for has to be written first.
-    pub(crate) fn begin_verification(&mut self, header: &BatchHeader, raises_epoch: bool) {
+    ///
+    /// # Errors
+    /// A newer epoch has written here: there is nothing to ask.
+    pub(crate) fn begin_verification(
+        &mut self,
+        header: &BatchHeader,
+        raises_epoch: bool,
+    ) -> Result<(), ErrorCode> {
         let (epoch, sequence) = (header.producer_epoch, header.base_sequence);
+        if self.known.get(&header.producer_id).is_some_and(|known| epoch < known.epoch) {
+            return Err(ErrorCode::InvalidProducerEpoch);
+        }
         let fresh = Verification { epoch, lowest_sequence: sequence, raises_epoch };
         let entry = self.verifying.entry(header.producer_id).or_insert(fresh);
         if epoch > entry.epoch {
@@ -136,6 +146,7 @@ impl Producers {
         } else if epoch == entry.epoch {
             entry.lowest_sequence = entry.lowest_sequence.min(sequence);
         }
+        Ok(())
     }
 
     /// Judges a batch that carries a producer id. `verified`: the coordinator knows of a transaction

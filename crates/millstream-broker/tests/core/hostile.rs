@@ -28,7 +28,7 @@ fn unknown_requests_close_the_connection() {
     assert!(closes(Bytes::new()));
     assert!(closes(Bytes::from_static(&[0, 18])));
     assert!(closes(Bytes::from_static(&[0x7f, 0xff, 0, 0, 0, 0, 0, 1, 0xff, 0xff])));
-    assert!(closes(head(ApiKey::EndTxn, 3).freeze()), "an API that is not served");
+    assert!(closes(head(ApiKey::ShareFetch, 1).freeze()), "an API that is not served");
     assert!(closes(head(ApiKey::Metadata, 99).freeze()), "a version that is not served");
     assert!(closes(head(ApiKey::Metadata, 9).freeze()), "a body that ends early");
 }
@@ -54,6 +54,11 @@ fn mutated() -> impl Strategy<Value = Bytes> {
         framed(7, &m::CreateTopicsRequest::default()),
         framed(9, &m::JoinGroupRequest::default().with_session_timeout_ms(10_000)),
         framed(8, &m::OffsetFetchRequest::default()),
+        framed(5, &m::InitProducerIdRequest::default().with_transaction_timeout_ms(1000)),
+        framed(5, &m::EndTxnRequest::default()),
+        framed(3, &m::AddPartitionsToTxnRequest::default()),
+        framed(5, &m::TxnOffsetCommitRequest::default()),
+        framed(2, &m::ListTransactionsRequest::default()),
     ];
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
     (prop::sample::select(frames), changes).prop_map(|(frame, changes)| {

@@ -37,6 +37,18 @@ pub(crate) fn verified(peer: &mut Peer) {
     story.read("in the end", 0);
 }
 
+/// A fenced producer that goes on writing does not disturb the one that fenced it.
+pub(crate) fn zombies(peer: &mut Peer) {
+    let mut story = Story::begin(peer, "zombies");
+    let zombie = story.new_producer();
+    let producer = story.new_producer();
+    story.write("the first", 12, producer, 0);
+    story.write("by the zombie", 12, zombie, 0);
+    story.write("by the zombie, verified", 11, zombie, 0);
+    story.write("the second", 12, producer, 1);
+    story.end("of it", 5, producer, true);
+}
+
 fn two_producers(story: &mut Story<'_>, first: (i64, i16), second: (i64, i16)) {
     let topic = story.peer.topic("two", 2, &[]);
     let (mut wire, _) = story.peer.leader(&topic);

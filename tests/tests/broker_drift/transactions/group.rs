@@ -151,6 +151,7 @@ fn mark(story: &mut Story<'_>, what: &str, version: i16, producer: Producer, rul
 fn listed(story: &mut Story<'_>, what: &str, change: fn(&mut m::ListTransactionsRequest, &str)) {
     let mut request = m::ListTransactionsRequest::default().with_duration_filter(-1);
     change(&mut request, &story.id);
+    story.state();
     let answer = story.coordinator().ask(2, &request);
     let mut own = answer.transaction_states.iter();
     let found = own.find(|it| it.transactional_id.as_str() == story.id);

@@ -6,5 +6,5 @@ mod group;
 mod wire;
 
 pub(crate) use ends::{epochs, version_1, version_2};
-pub(crate) use errors::{fenced, refused, verified};
+pub(crate) use errors::{fenced, refused, verified, zombies};
 pub(crate) use group::{administration, offsets};

@@ -77,10 +77,10 @@ impl Gate {
         self.0.get(&place)
     }
 
-    /// The partitions that the coordinator has to be asked for. Those that cannot be written to are
-    /// left out: the write says why.
+    /// The partitions that the coordinator has to be asked for. Those that are not led here are left
+    /// out: the write says why.
     fn needed(
-        &self,
+        &mut self,
         state: &mut State,
         call: &Call,
         request: &ProduceRequest,
@@ -106,8 +106,15 @@ impl Gate {
             {
                 continue;
             }
-            producers.begin_verification(header, call.version >= ADDS);
-            asked.insert((*at, *index), TopicPartition::new(name, number));
+            let place = (*at, *index);
+            match producers.begin_verification(header, call.version >= ADDS) {
+                Ok(()) => {
+                    asked.insert(place, TopicPartition::new(name, number));
+                }
+                Err(code) => {
+                    self.0.insert(place, Err(Refused::new(code, "")));
+                }
+            }
         }
         asked
     }

@@ -5,6 +5,7 @@ mod coordinator;
 mod end;
 mod idempotence;
 mod init;
+mod model;
 mod offsets;
 mod reading;
 mod writing;

@@ -18,7 +18,7 @@ fn group() -> m::GroupId {
     m::GroupId(text(GROUP))
 }
 
-fn request(producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
+fn request_of(name: &str, producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
     let partition = m::txn_offset_commit_request::TxnOffsetCommitRequestPartition::default()
         .with_committed_offset(offset)
         .with_committed_leader_epoch(-1)
@@ -27,7 +27,7 @@ fn request(producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
         .with_name(topic_name("t"))
         .with_partitions(vec![partition]);
     m::TxnOffsetCommitRequest::default()
-        .with_transactional_id(id("x"))
+        .with_transactional_id(id(name))
         .with_group_id(group())
         .with_producer_id(m::ProducerId(producer.0))
         .with_producer_epoch(producer.1)
@@ -36,26 +36,51 @@ fn request(producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
         .with_topics(vec![topic])
 }
 
+fn request(producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
+    request_of("x", producer, offset)
+}
+
+/// The node that coordinates the group.
+fn home(bench: &mut Bench) -> i32 {
+    let request = m::FindCoordinatorRequest::default().with_key(text(GROUP));
+    bench.ask(1, 3, &request).node_id.0
+}
+
 fn send(bench: &mut Bench, version: i16, request: &m::TxnOffsetCommitRequest) -> ErrorCode {
-    let answer = bench.ask(1, version, request);
+    let node = home(bench);
+    let answer = bench.ask(node, version, request);
     ErrorCode::from(answer.topics[0].partitions[0].error_code)
 }
 
-fn commit(bench: &mut Bench, version: i16, producer: Producer, offset: i64) -> ErrorCode {
-    send(bench, version, &request(producer, offset))
+/// Commits an offset of `t-0` inside a transaction.
+pub(super) fn commit(
+    bench: &mut Bench,
+    name: &str,
+    version: i16,
+    producer: Producer,
+    offset: i64,
+) -> ErrorCode {
+    send(bench, version, &request_of(name, producer, offset))
 }
 
-fn add_group(bench: &mut Bench, version: i16, producer: Producer) -> ErrorCode {
+/// Adds the group to a transaction.
+pub(super) fn add_group(
+    bench: &mut Bench,
+    name: &str,
+    version: i16,
+    producer: Producer,
+) -> ErrorCode {
     let request = m::AddOffsetsToTxnRequest::default()
-        .with_transactional_id(id("x"))
+        .with_transactional_id(id(name))
         .with_producer_id(m::ProducerId(producer.0))
         .with_producer_epoch(producer.1)
         .with_group_id(group());
-    ErrorCode::from(bench.ask(1, version, &request).error_code)
+    let node = bench.coordinator(name);
+    ErrorCode::from(bench.ask(node, version, &request).error_code)
 }
 
 /// The offset of `t-0` as a reader of stable offsets, or of any, is told.
-fn fetched(bench: &mut Bench, stable: bool) -> Result<i64, ErrorCode> {
+pub(super) fn fetched(bench: &mut Bench, stable: bool) -> Result<i64, ErrorCode> {
     let topic = OffsetFetchRequestTopics::default()
         .with_name(topic_name("t"))
         .with_partition_indexes(vec![0]);
@@ -65,7 +90,8 @@ fn fetched(bench: &mut Bench, stable: bool) -> Result<i64, ErrorCode> {
         .with_topics(Some(vec![topic]));
     let request =
         m::OffsetFetchRequest::default().with_groups(vec![wanted]).with_require_stable(stable);
-    let answer = bench.ask(1, 8, &request);
+    let node = home(bench);
+    let answer = bench.ask(node, 8, &request);
     let found = &answer.groups[0].topics[0].partitions[0];
     match ErrorCode::from(found.error_code) {
         ErrorCode::None => Ok(found.committed_offset),
@@ -77,16 +103,16 @@ fn fetched(bench: &mut Bench, stable: bool) -> Result<i64, ErrorCode> {
 fn offsets_count_when_the_transaction_is_committed() {
     let mut bench = bench();
     let producer = bench.init("x");
-    assert_eq!(add_group(&mut bench, 3, producer), ErrorCode::None);
+    assert_eq!(add_group(&mut bench, "x", 3, producer), ErrorCode::None);
     assert_eq!(bench.snapshot("x").partitions[0].topic.as_str(), "__consumer_offsets");
-    assert_eq!(commit(&mut bench, 3, producer, 5), ErrorCode::None);
+    assert_eq!(commit(&mut bench, "x", 3, producer, 5), ErrorCode::None);
     assert_eq!(fetched(&mut bench, false), Ok(-1));
     assert_eq!(fetched(&mut bench, true), Err(ErrorCode::UnstableOffsetCommit));
     assert!(bench.end("x", producer, true, 4).is_ok());
     assert_eq!(fetched(&mut bench, true), Ok(5));
     // An aborted one leaves what was there.
-    assert_eq!(add_group(&mut bench, 3, producer), ErrorCode::None);
-    assert_eq!(commit(&mut bench, 3, producer, 9), ErrorCode::None);
+    assert_eq!(add_group(&mut bench, "x", 3, producer), ErrorCode::None);
+    assert_eq!(commit(&mut bench, "x", 3, producer, 9), ErrorCode::None);
     assert_eq!(fetched(&mut bench, false), Ok(5));
     assert!(bench.end("x", producer, false, 4).is_ok());
     assert_eq!(fetched(&mut bench, true), Ok(5));
@@ -101,16 +127,16 @@ fn from_version_5_on_a_commit_adds_its_group() {
         (3, ErrorCode::InvalidTxnState),
         (4, ErrorCode::TransactionAbortable),
     ] {
-        assert_eq!(commit(&mut bench, version, producer, 1), code);
+        assert_eq!(commit(&mut bench, "x", version, producer, 1), code);
     }
     assert_eq!(bench.state("x"), "Empty");
-    assert_eq!(commit(&mut bench, 5, producer, 1), ErrorCode::None);
+    assert_eq!(commit(&mut bench, "x", 5, producer, 1), ErrorCode::None);
     assert_eq!(bench.state("x"), "Ongoing");
     let next = bench.end("x", producer, true, 5).unwrap();
     assert_eq!(fetched(&mut bench, true), Ok(1));
-    assert_eq!(commit(&mut bench, 5, producer, 2), ErrorCode::InvalidProducerEpoch);
-    assert_eq!(commit(&mut bench, 5, next, 2), ErrorCode::None);
-    assert_eq!(commit(&mut bench, 5, next, 3), ErrorCode::None);
+    assert_eq!(commit(&mut bench, "x", 5, producer, 2), ErrorCode::InvalidProducerEpoch);
+    assert_eq!(commit(&mut bench, "x", 5, next, 2), ErrorCode::None);
+    assert_eq!(commit(&mut bench, "x", 5, next, 3), ErrorCode::None);
     assert!(bench.end("x", next, true, 5).is_ok());
     assert_eq!(fetched(&mut bench, true), Ok(3));
 }
@@ -170,7 +196,7 @@ fn a_member_must_be_of_this_generation() {
 fn a_later_commit_outside_stands_against_the_transaction() {
     let mut bench = bench();
     let producer = bench.init("x");
-    assert_eq!(commit(&mut bench, 5, producer, 5), ErrorCode::None);
+    assert_eq!(commit(&mut bench, "x", 5, producer, 5), ErrorCode::None);
     let partition =
         m::offset_commit_request::OffsetCommitRequestPartition::default().with_committed_offset(8);
     let topic = m::offset_commit_request::OffsetCommitRequestTopic::default()
