@@ -1,8 +1,9 @@
 //! Produce in discard mode (`ClusterConfig::discard`): acknowledges and throws away.
 //!
 //! For measuring clients alone. The leader, the batch's head and its size are checked, and offsets
-//! advance; checksums, records and sequence numbers are not looked at, so any idempotent or
-//! transactional producer is accepted. A log is always empty: it begins where it ends.
+//! advance; checksums, records and sequence numbers are not looked at, so any idempotent producer is
+//! accepted. Transactions begin and end, but no batch is refused for want of one. A log is always
+//! empty: it begins where it ends.
 
 use bytes::Bytes;
 use millstream_protocol::ErrorCode;

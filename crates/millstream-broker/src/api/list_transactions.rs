@@ -23,12 +23,9 @@ impl Api for ListTransactionsRequest {
             return Served::Now(self.refuse(call.version, code));
         }
         let pattern = self.transactional_id_pattern.as_deref().filter(|text| !text.is_empty());
-        let pattern = match pattern.map(|text| Regex::new(&format!("^(?:{text})$"))).transpose() {
-            Ok(pattern) => pattern,
-            Err(_) => {
-                let code = ErrorCode::InvalidRegularExpression;
-                return Served::Now(self.refuse(call.version, code));
-            }
+        let pattern = pattern.map(|text| Regex::new(&format!("^(?:{text})$"))).transpose();
+        let Ok(pattern) = pattern else {
+            return Served::Now(self.refuse(call.version, ErrorCode::InvalidRegularExpression));
         };
         let matches = |id: &str| pattern.as_ref().is_none_or(|pattern| pattern.is_match(id));
         let own = transactions.iter().filter(|(id, found)| {

@@ -102,7 +102,10 @@ impl Log {
 
     /// The offset below which every transaction has ended (`last stable offset`).
     pub(crate) fn last_stable(&self) -> Offset {
-        self.producers.first_open().map_or(self.end(), |open| open.max(self.start()))
+        match self.producers.first_open() {
+            Some(open) => open.max(self.start()),
+            None => self.end(),
+        }
     }
 
     /// What a reader may read up to.

@@ -47,14 +47,14 @@ impl Api for ProduceRequest {
         if !matches!(self.acks, -1..=1) {
             return Served::Now(self.refuse(call.version, ErrorCode::InvalidRequiredAcks));
         }
-        if state.config.discard {
-            return super::discard::serve(self, state, call);
-        }
         let gate = match Gate::open(state, call, &self) {
             Ok(gate) => gate,
             Err(_) if self.acks == 0 => return Served::Close,
             Err(code) => return Served::Now(self.refuse(call.version, code)),
         };
+        if state.config.discard {
+            return super::discard::serve(self, state, call);
+        }
         let mut failed = false;
         let mut leaders = Vec::new();
         let mut responses = Vec::with_capacity(self.topic_data.len());

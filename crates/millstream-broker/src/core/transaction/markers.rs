@@ -63,14 +63,18 @@ impl State {
         if partition.topic.as_str() == OFFSETS_TOPIC {
             return self.end_offsets(partition.partition.0, marker, at);
         }
-        let State { topics, woken, .. } = self;
+        let Self { topics, woken, config, .. } = self;
         let found = topics.topic_mut(partition.topic.as_str());
         let found = found.and_then(|topic| topic.partition_mut(partition.partition.0));
         let found = found.ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if found.leader.is_none() {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
-        found.log.append_marker(marker, found.epoch, at.wall)?;
+        if config.discard {
+            found.log.skip(1);
+        } else {
+            found.log.append_marker(marker, found.epoch, at.wall)?;
+        }
         woken.extend(found.waiting.drain(..));
         Ok(())
     }

@@ -39,20 +39,16 @@ impl TransactionState {
     /// Whether a transaction may go from this state to `next`. From Empty and the complete states to
     /// PrepareAbort leads only version 2, where an empty transaction can be aborted.
     pub(crate) const fn may_become(self, next: Self) -> bool {
-        use TransactionState as S;
+        let is_idle = matches!(self, Self::Empty | Self::CompleteCommit | Self::CompleteAbort);
         match next {
-            S::Empty => matches!(self, S::Empty | S::CompleteCommit | S::CompleteAbort),
-            S::Ongoing => {
-                matches!(self, S::Ongoing | S::Empty | S::CompleteCommit | S::CompleteAbort)
+            Self::Empty | Self::Dead => is_idle,
+            Self::Ongoing => is_idle || matches!(self, Self::Ongoing),
+            Self::PrepareCommit | Self::PrepareEpochFence => matches!(self, Self::Ongoing),
+            Self::PrepareAbort => {
+                is_idle || matches!(self, Self::Ongoing | Self::PrepareEpochFence)
             }
-            S::PrepareCommit | S::PrepareEpochFence => matches!(self, S::Ongoing),
-            S::PrepareAbort => matches!(
-                self,
-                S::Ongoing | S::PrepareEpochFence | S::Empty | S::CompleteCommit | S::CompleteAbort
-            ),
-            S::CompleteCommit => matches!(self, S::PrepareCommit),
-            S::CompleteAbort => matches!(self, S::PrepareAbort),
-            S::Dead => matches!(self, S::Empty | S::CompleteCommit | S::CompleteAbort),
+            Self::CompleteCommit => matches!(self, Self::PrepareCommit),
+            Self::CompleteAbort => matches!(self, Self::PrepareAbort),
         }
     }
 

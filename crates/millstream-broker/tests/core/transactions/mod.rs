@@ -20,6 +20,10 @@ use crate::bench::{Bench, START, produce_request, text, topic_name};
 /// A producer id and its epoch.
 pub(super) type Producer = (i64, i16);
 
+/// The last stable offset, the aborted transactions by producer and first offset, and the records by
+/// offset, markers included.
+pub(super) type Seen = (i64, Vec<(i64, i64)>, Vec<(i64, String)>);
+
 /// The newest Produce that does not add its partitions to the transaction.
 pub(super) const PRODUCE_V1: i16 = 11;
 /// The first that does, by topic name.
@@ -146,13 +150,8 @@ impl Bench {
         self.snapshot(name).state
     }
 
-    /// What a reader of committed records finds in partition 0 of `t`: the last stable offset, the
-    /// aborted transactions by producer and first offset, and the values, markers included as they
-    /// come.
-    pub(super) fn read_committed(
-        &mut self,
-        offset: i64,
-    ) -> (i64, Vec<(i64, i64)>, Vec<(i64, String)>) {
+    /// What a reader of committed records finds in partition 0 of `t`.
+    pub(super) fn read_committed(&mut self, offset: i64) -> Seen {
         let wanted = crate::fetch::partition(0, offset);
         let request = crate::fetch::request("t", vec![wanted]).with_max_wait_ms(0);
         let answer = self.ask(1, crate::fetch::VERSION, &request.with_isolation_level(1));

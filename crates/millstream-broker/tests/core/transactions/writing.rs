@@ -175,3 +175,15 @@ fn brokers_verify_and_add_for_several_transactions_at_once() {
     assert_eq!(codes, [abortable, ErrorCode::None, mapping]);
     assert_eq!((bench.state("x"), bench.state("y")), ("Empty", "Ongoing"));
 }
+
+#[test]
+fn transactions_are_ended_where_records_are_thrown_away() {
+    let mut bench = Bench::with(1, |config| config.discard = true).topic("t", 1);
+    let producer = bench.init("x");
+    let next = bench.transact("x", producer, &["a"], true);
+    assert_eq!(bench.state("x"), "CompleteCommit");
+    bench.transact("x", next, &["b"], false);
+    // Two records and two markers.
+    let fetched = crate::fetch::fetch_one(&mut bench, 1, "t", 0, 4);
+    assert_eq!((fetched.error_code, fetched.high_watermark), (0, 4));
+}
