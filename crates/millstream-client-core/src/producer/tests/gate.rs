@@ -144,7 +144,7 @@ fn aborting_gives_back_what_is_not_sent_after_what_is() {
     world.machine.abort_undrained(&DeliveryCause::Aborted, world.bench.now);
     world.poll();
     assert!(is_not_written(&queued[1]) && queued[0].peek().is_none());
-    assert!(!world.machine.is_drained() && world.machine.has_requests());
+    assert!(!world.machine.is_drained(), "its answer is to come");
     world.serve(1);
     assert!(sent.peek().unwrap().is_ok());
     assert!(is_not_written(&queued[0]));
@@ -246,7 +246,7 @@ fn whoever_is_fenced_ends_everything_truly() {
     world.machine.fail_everything(&DeliveryCause::Aborted, world.bench.now);
     assert!(matches!(sent.peek(), Some(Err(DeliveryError::Unknown(_)))));
     assert!(is_not_written(&queued));
-    assert!(world.machine.has_requests());
+    assert!(!world.machine.is_drained(), "its answer is to come");
 }
 
 #[test]
