@@ -116,6 +116,12 @@ impl Cluster {
         Some(format!("127.0.0.1:{}", node.port))
     }
 
+    /// The processes of the nodes that were started.
+    #[must_use]
+    pub fn pids(&self) -> Vec<i32> {
+        self.state.nodes.iter().filter_map(|node| node.pid).collect()
+    }
+
     /// A line for each node.
     #[must_use]
     pub fn status(&self) -> String {
