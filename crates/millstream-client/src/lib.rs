@@ -60,8 +60,8 @@ pub use error::{BuildError, ClientClosed};
 pub use millstream_protocol::{ErrorClass, ErrorCode};
 pub use millstream_types::Record;
 pub use producer::{
-    Acks, Compression, Delivery, DeliveryError, EnqueueError, FlushReport, Partitioner, Producer,
-    ProducerBuilder, ProducerInterceptor, Receipt, SendError, TopicProducer,
+    Acks, Compression, Delivery, DeliveryError, DeliveryStatus, EnqueueError, FlushReport,
+    Partitioner, Producer, ProducerBuilder, ProducerInterceptor, Receipt, SendError, TopicProducer,
 };
 
 pub use transaction::{

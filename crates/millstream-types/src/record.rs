@@ -35,6 +35,7 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// A record for `topic` with a null key, a null value and no headers.
     #[must_use]
+    #[inline]
     pub const fn to(topic: &'a str) -> Self {
         Self {
             topic,
@@ -42,12 +43,13 @@ impl<'a> Record<'a> {
             timestamp: None,
             key: None,
             value: None,
-            headers: HeaderList::Inline([EMPTY_HEADER; INLINE_HEADERS], 0),
+            headers: HeaderList::Empty,
         }
     }
 
     /// Sets the key.
     #[must_use]
+    #[inline]
     pub fn key<B: AsRef<[u8]> + ?Sized>(mut self, key: &'a B) -> Self {
         self.key = Some(key.as_ref());
         self
@@ -62,6 +64,7 @@ impl<'a> Record<'a> {
 
     /// Sets the value.
     #[must_use]
+    #[inline]
     pub fn value<B: AsRef<[u8]> + ?Sized>(mut self, value: &'a B) -> Self {
         self.value = Some(value.as_ref());
         self
@@ -133,6 +136,7 @@ impl<'a> Record<'a> {
 
     /// The headers, in order.
     #[must_use]
+    #[inline]
     pub fn headers(&self) -> &[RecordHeader<'a>] {
         self.headers.as_slice()
     }
@@ -143,6 +147,8 @@ const EMPTY_HEADER: RecordHeader<'static> = RecordHeader { key: "", value: None 
 /// Headers: a few inline, more on the heap.
 #[derive(Clone, Debug)]
 enum HeaderList<'a> {
+    /// Most records have none, and need not pay for the slots.
+    Empty,
     Inline([RecordHeader<'a>; INLINE_HEADERS], usize),
     Heap(Vec<RecordHeader<'a>>),
 }
@@ -150,6 +156,11 @@ enum HeaderList<'a> {
 impl<'a> HeaderList<'a> {
     fn push(&mut self, header: RecordHeader<'a>) {
         match self {
+            Self::Empty => {
+                let mut slots = [EMPTY_HEADER; INLINE_HEADERS];
+                slots[0] = header;
+                *self = Self::Inline(slots, 1);
+            }
             Self::Inline(slots, len) if *len < INLINE_HEADERS => {
                 slots[*len] = header;
                 *len += 1;
@@ -163,8 +174,10 @@ impl<'a> HeaderList<'a> {
         }
     }
 
+    #[inline]
     fn as_slice(&self) -> &[RecordHeader<'a>] {
         match self {
+            Self::Empty => &[],
             Self::Inline(slots, len) => &slots[..*len],
             Self::Heap(all) => all,
         }

@@ -54,8 +54,9 @@ pub(super) enum Suite {
 /// How long `latency` sends at its rate, in seconds, and how long before it counts.
 const LATENCY_SECONDS: u64 = 6;
 const LATENCY_WARM_SECONDS: u64 = 1;
-/// Records before the clock starts, in parts of the run: connections, metadata, buffers, the sticky partitions.
-const WARM_PART: u64 = 20;
+/// Records before the clock starts, in parts of the run: connections, metadata, and all the memory that a producer
+/// may take, touched once.
+const WARM_PART: u64 = 4;
 
 /// The figures that a run gives, with the names they have in JSON.
 const FIGURES: [&str; 9] = [

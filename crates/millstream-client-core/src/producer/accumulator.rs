@@ -146,6 +146,7 @@ impl Partition {
     }
 
     /// The partition's batches. Held for one record or one decision, never longer.
+    #[inline]
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -90,6 +90,7 @@ impl Delivery {
     /// How the record ended, if it has its end: what [`peek`](Self::peek) tells, without the receipt
     /// and the error, for who counts many. Never waits.
     #[must_use]
+    #[inline]
     pub fn status(&self) -> Option<DeliveryStatus> {
         let (mut batch, mut index) = (&self.batch, self.index);
         loop {
@@ -140,6 +141,7 @@ impl Future for Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
         self.batch.waiters.forget(&mut self.waiter);
     }

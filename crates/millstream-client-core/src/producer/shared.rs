@@ -24,7 +24,7 @@ use super::memory::BufferPool;
 use super::metrics::{ClientTotals, NodeTotals, ProducerCounters, TopicTotals, add};
 use super::partitioner::{Choice, Partitioner, TopicPartitions};
 use super::tally::Tallies;
-use super::topics::Topics;
+use super::topics::TopicTable;
 use super::wait::WaitList;
 
 /// Runs the sealing of batches whose codec is too slow for the driver (gzip, zstd).
@@ -57,7 +57,7 @@ pub struct ProducerShared {
     pub(crate) tallies: Tallies,
     /// Callers who wait for a topic.
     pub(crate) topic_waiters: WaitList,
-    topics: Topics,
+    topics: TopicTable,
     wanted: Mutex<BTreeMap<TopicName, Option<ErrorCode>>>,
     inbox: Mutex<Inbox>,
     bell: Bell,
@@ -144,7 +144,7 @@ impl ProducerShared {
             config,
             tallies: Tallies::default(),
             topic_waiters: WaitList::default(),
-            topics: Topics::default(),
+            topics: TopicTable::default(),
             wanted: Mutex::default(),
             inbox: Mutex::default(),
             bell: Bell::default(),
@@ -173,7 +173,16 @@ impl ProducerShared {
     /// # Errors
     /// [`EnqueueError::Full`] and [`EnqueueError::TopicPending`] where `enqueue` would wait, else
     /// what is wrong with the record. Nothing of it is kept then.
+    #[inline]
     pub fn try_enqueue(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        match self.append_to_open(record) {
+            Some(delivery) => Ok(delivery),
+            None => self.try_enqueue_slowly(record),
+        }
+    }
+
+    #[cold]
+    fn try_enqueue_slowly(self: &Arc<Self>, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
         if let Some(intercepted) = self.intercept(record) {
             return self.enqueue_now(&intercepted.to_record());
         }
@@ -199,11 +208,51 @@ impl ProducerShared {
         !self.config.interceptors.is_empty()
     }
 
+    /// The way of nearly all records: into a batch that is open and has room. `None` where more is to
+    /// be done, as where there are interceptors; nothing was done then.
+    #[inline]
+    pub fn append_to_open(&self, record: &Record<'_>) -> Option<Delivery> {
+        if self.has_interceptors() {
+            return None;
+        }
+        self.append_seen(record)
+    }
+
+    /// The same for a record that the interceptors have seen.
+    fn append_seen(&self, record: &Record<'_>) -> Option<Delivery> {
+        let topic = self.topics.get(record.topic())?;
+        let number = match (record.named_partition(), &self.config.partitioner) {
+            (Some(partition), _) => usize::try_from(partition.value()).ok()?,
+            (None, Partitioner::Custom(_) | Partitioner::RoundRobin) => return None,
+            (None, partitioner) => {
+                let count = topic.partitions.len() as u32;
+                match partitioner.choose(record.key_bytes(), count, self.config.ignore_keys) {
+                    Choice::Fixed(number) => number as usize,
+                    Choice::Sticky => topic.common.sticky.chosen()? as usize,
+                    Choice::NextInTurn => return None,
+                }
+            }
+        };
+        let mut queue = topic.partitions.get(number)?.queue();
+        let open = queue.open.as_mut()?;
+        if self.tallies.is_closed() {
+            return None;
+        }
+        let timestamp = match record.named_timestamp() {
+            Some(timestamp) => timestamp,
+            None => self.clock.coarse(),
+        };
+        open.append(record, timestamp).ok()
+    }
+
     /// Accepts a record that the interceptors have seen, without waiting.
     pub(crate) fn enqueue_now(
         self: &Arc<Self>,
         record: &Record<'_>,
     ) -> Result<Delivery, EnqueueError> {
+        if let Some(delivery) = self.append_seen(record) {
+            return Ok(delivery);
+        }
         let mut placing = Placing::default();
         if let Partitioner::Custom(_) = &self.config.partitioner
             && record.named_partition().is_none()
@@ -301,18 +350,10 @@ impl ProducerShared {
         record: &Record<'_>,
         placing: &mut Placing,
     ) -> Result<Placed, EnqueueError> {
-        let placed =
-            self.topics.with(record.topic(), |topic| self.place_in(topic, record, placing));
-        placed.unwrap_or_else(|| Err(self.missing_topic(record.topic())))
-    }
-
-    #[inline]
-    fn place_in(
-        self: &Arc<Self>,
-        topic: &Topic,
-        record: &Record<'_>,
-        placing: &mut Placing,
-    ) -> Result<Placed, EnqueueError> {
+        let Some(topic) = self.topics.get(record.topic()) else {
+            return Err(self.missing_topic(record.topic()));
+        };
+        let topic = &*topic;
         let number = self.choose(topic, record, placing)?;
         let partition = &topic.partitions[number];
         let mut queue = partition.queue();

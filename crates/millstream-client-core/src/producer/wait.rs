@@ -3,14 +3,16 @@
 //! A waiter registers and then looks again at what it waits for, so that nothing is missed between
 //! the two. Waking takes it off the list; who still has to wait registers again.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-/// Names a waiter within its list.
+/// Names a waiter within its list. Small, because every delivery has room for one; a number comes
+/// again after four billion others, long after its waiter was woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaiterId(u64);
+pub(crate) struct WaiterId(NonZeroU32);
 
 /// Wakers, in the order in which they came.
 #[derive(Debug, Default)]
@@ -22,7 +24,7 @@ pub(crate) struct WaitList {
 
 #[derive(Debug, Default)]
 struct WaitState {
-    next_id: u64,
+    last_id: u32,
     waiters: Vec<Waiter>,
 }
 
@@ -48,8 +50,8 @@ impl WaitList {
             waiter.waker.clone_from(waker);
             return false;
         }
-        let new = WaiterId(state.next_id);
-        state.next_id += 1;
+        state.last_id = state.last_id.checked_add(1).unwrap_or(1);
+        let new = WaiterId(NonZeroU32::new(state.last_id).unwrap_or(NonZeroU32::MIN));
         *id = Some(new);
         state.waiters.push(Waiter { id: new, deadline, waker: waker.clone() });
         self.count.store(state.waiters.len(), Ordering::SeqCst);
@@ -57,6 +59,7 @@ impl WaitList {
     }
 
     /// Takes a waiter off the list.
+    #[inline]
     pub(crate) fn forget(&self, id: &mut Option<WaiterId>) {
         let Some(id) = id.take() else { return };
         let mut state = self.lock();

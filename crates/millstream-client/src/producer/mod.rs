@@ -26,9 +26,9 @@ pub use error::SendError;
 pub use millstream_client_core::outbox::Acks;
 pub use millstream_client_core::producer::{
     AcknowledgedOutcome, Acknowledgement, CustomPartitioner, Delivery, DeliveryCause,
-    DeliveryError, DeliveryFailure, Enqueue, EnqueueError, Flush, FlushReport, InterceptedRecord,
-    NotWritten, Partitioner, ProducerInterceptor, Receipt, ReturnedRecord, TopicPartitions,
-    UnknownDelivery, murmur2, partition_for_key,
+    DeliveryError, DeliveryFailure, DeliveryStatus, Enqueue, EnqueueError, Flush, FlushReport,
+    InterceptedRecord, NotWritten, Partitioner, ProducerInterceptor, Receipt, ReturnedRecord,
+    TopicPartitions, UnknownDelivery, murmur2, partition_for_key,
 };
 pub use millstream_protocol::compression::Compression;
 pub use typed::TopicProducer;
@@ -100,6 +100,7 @@ impl Producer {
     /// # Errors
     /// [`EnqueueError::Full`] and [`EnqueueError::TopicPending`] where [`enqueue`](Self::enqueue)
     /// would wait; otherwise as there.
+    #[inline]
     pub fn try_enqueue(&self, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
         self.shared.try_enqueue(record)
     }
@@ -109,7 +110,16 @@ impl Producer {
     ///
     /// # Errors
     /// As [`enqueue`](Self::enqueue).
+    #[inline]
     pub fn enqueue_blocking(&self, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
+        match self.shared.append_to_open(record) {
+            Some(delivery) => Ok(delivery),
+            None => self.enqueue_slowly(record),
+        }
+    }
+
+    #[cold]
+    fn enqueue_slowly(&self, record: &Record<'_>) -> Result<Delivery, EnqueueError> {
         if self.shared.has_interceptors() {
             return block_on(Enqueue::new(&self.shared, record));
         }

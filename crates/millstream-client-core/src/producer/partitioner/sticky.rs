@@ -72,6 +72,12 @@ impl Sticky {
         self.switch(partition, choices, adaptive)
     }
 
+    /// The partition, if one was chosen.
+    #[inline]
+    pub(crate) fn chosen(&self) -> Option<u32> {
+        Some(self.partition.load(Ordering::Relaxed)).filter(|partition| *partition != UNSET)
+    }
+
     /// Counts the bytes of a batch that closed, if its partition is the one chosen.
     pub(crate) fn add(&self, partition: u32, bytes: u32) {
         if self.partition.load(Ordering::Relaxed) == partition {

@@ -71,9 +71,11 @@ pub fn peak_rss() -> u64 {
 #[must_use]
 pub fn switches() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").map(Iterator::collect::<Vec<_>>);
-    let texts = tasks.unwrap_or_default().into_iter().flatten().filter_map(|task| {
-        std::fs::read_to_string(task.path().join("status")).ok()
-    });
+    let texts = tasks
+        .unwrap_or_default()
+        .into_iter()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok());
     texts
         .map(|text| {
             find(&text, "voluntary_ctxt_switches:").unwrap_or(0)

@@ -130,7 +130,10 @@ impl Values {
     #[must_use]
     pub fn read(path: &str, size: usize) -> Self {
         let bytes = std::fs::read(path).expect("the file of values can be read");
-        assert!(!bytes.is_empty() && bytes.len() % size == 0, "{path} is no whole number of values");
+        assert!(
+            !bytes.is_empty() && bytes.len() % size == 0,
+            "{path} is no whole number of values"
+        );
         Self { bytes, size, next: 0 }
     }
 

@@ -28,9 +28,9 @@ fn main() {
             .batch_size(run.batch)
             .buffer_memory(32 * 1024 * 1024)
             .compression(match run.compression {
-                Compression::None => krafka::producer::Compression::None,
-                Compression::Lz4 => krafka::producer::Compression::Lz4,
-                Compression::Zstd => krafka::producer::Compression::Zstd,
+                Compression::None => krafka::Compression::None,
+                Compression::Lz4 => krafka::Compression::Lz4,
+                Compression::Zstd => krafka::Compression::Zstd,
             })
             .build()
             .await
@@ -69,14 +69,14 @@ async fn send(producer: &Producer, topic: &str, values: &[Bytes], count: u64) {
         if index % 1024 == 0 {
             while handles.len() > 160_000 {
                 let handle = handles.pop_front().expect("there are many");
-                handle.await.expect("written");
+                drop(handle.await.expect("written"));
                 acknowledged += 1;
             }
         }
     }
     producer.flush().await.expect("flushed");
     for handle in handles {
-        handle.await.expect("written");
+        drop(handle.await.expect("written"));
         acknowledged += 1;
     }
     assert_eq!(acknowledged, count, "not all were acknowledged");
@@ -89,7 +89,7 @@ async fn latency(producer: Producer, run: &Run) -> Value {
         let mut latencies = Latencies::with_capacity(records);
         let mut index = 0;
         while let Some((due, handle)) = receiver.recv().await {
-            handle.await.expect("written");
+            drop(handle.await.expect("written"));
             if index >= warm {
                 latencies.push(due.elapsed());
             }

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use millstream_protocol::batch::BatchBuilder;
 use millstream_protocol::codec::{decode_response, encode_request};
 use millstream_protocol::compression::{Compression as Codec, Compressor};
-use millstream_protocol::messages::{ProduceRequest, StrBytes};
 use millstream_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use millstream_protocol::messages::{ProduceRequest, StrBytes};
 use millstream_types::{RecordHeader, Timestamp};
 
 /// The newest version that names topics.
@@ -58,9 +58,8 @@ impl Requests {
         let distinct = run.partitions.div_ceil(spread).min(DISTINCT_MAX).min(rounds as usize);
         // The values of a request follow each other as a client would send them, but a request that is sent
         // again has the same ones: the harness compares the number of records, not their sum.
-        let full = (0..distinct)
-            .map(|set| request(run, set * spread, &vec![per_batch; spread]))
-            .collect();
+        let full =
+            (0..distinct).map(|set| request(run, set * spread, &vec![per_batch; spread])).collect();
         let mut left = count % per_request;
         let mut rest = Vec::new();
         while left > 0 {
@@ -124,10 +123,11 @@ fn request(run: &mut Run, first: usize, sizes: &[u64]) -> BytesMut {
     });
     let partitions = partitions.collect();
     let topic = StrBytes::from_string(run.topic.clone());
-    let topic =
-        TopicProduceData::default().with_name(topic.into()).with_partition_data(partitions);
-    let request =
-        ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![topic]);
+    let topic = TopicProduceData::default().with_name(topic.into()).with_partition_data(partitions);
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(30_000)
+        .with_topic_data(vec![topic]);
     let mut frame = BytesMut::new();
     encode_request(VERSION, 0, Some("floor"), &request, &mut frame).expect("a valid request");
     frame

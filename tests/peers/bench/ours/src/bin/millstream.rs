@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bench_common::{Compression, Latencies, Meter, Mode, Pace, Run, Values, switches};
-use millstream_client::{Delivery, Producer, Record};
+use millstream_client::{Delivery, DeliveryStatus, Producer, Record};
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -45,11 +45,13 @@ fn main() {
 
 fn produce(producer: &Producer, run: &mut Run) -> Value {
     let topic = run.topic.clone();
-    send(producer, &topic, &mut run.values, run.warm);
+    // What the application itself keeps: the outcomes it still waits for.
+    let mut deliveries = VecDeque::new();
+    send(producer, &topic, &mut run.values, run.warm, &mut deliveries);
     run.values.restart();
     let region = Region::new(ALLOCATOR);
     let meter = Meter::start();
-    send(producer, &topic, &mut run.values, run.records);
+    send(producer, &topic, &mut run.values, run.records, &mut deliveries);
     let reading = meter.stop();
     let change = region.change();
     let mut line = reading.line(PEER, VERSION, run.warm, run.records);
@@ -58,30 +60,36 @@ fn produce(producer: &Producer, run: &mut Run) -> Value {
 }
 
 /// Sends, and looks at every delivery in the order of the records.
-fn send(producer: &Producer, topic: &str, values: &mut Values, count: u64) {
-    let mut deliveries: VecDeque<Delivery> = VecDeque::with_capacity(512 * 1024);
+fn send(
+    producer: &Producer,
+    topic: &str,
+    values: &mut Values,
+    count: u64,
+    deliveries: &mut VecDeque<Delivery>,
+) {
     let mut acknowledged = 0;
     for index in 0..count {
         let record = Record::to(topic).value(values.next_value());
         deliveries.push_back(producer.enqueue_blocking(&record).expect("accepted"));
         if index % 1024 == 0 {
-            acknowledged += take_done(&mut deliveries);
+            acknowledged += take_done(deliveries);
         }
     }
     let report = producer.flush_blocking();
     assert!(report.is_complete(), "{report:?}");
-    acknowledged += take_done(&mut deliveries);
+    acknowledged += take_done(deliveries);
     assert_eq!((acknowledged, report.written), (count, count), "not all were acknowledged");
 }
 
 /// Takes the deliveries at the front that have ended.
 fn take_done(deliveries: &mut VecDeque<Delivery>) -> u64 {
     let mut count = 0;
-    while let Some(delivery) = deliveries.front()
-        && let Some(end) = delivery.peek()
-    {
-        end.expect("written");
-        deliveries.pop_front();
+    while let Some(delivery) = deliveries.front() {
+        match delivery.status() {
+            None => break,
+            Some(DeliveryStatus::Written(_)) => drop(deliveries.pop_front()),
+            failed => panic!("{failed:?}: {:?}", delivery.peek()),
+        }
         count += 1;
     }
     count
@@ -124,7 +132,7 @@ fn latency(producer: &Producer, run: &mut Run) -> Value {
 
 fn idle(producer: &Producer, run: &mut Run) -> Value {
     let topic = run.topic.clone();
-    send(producer, &topic, &mut run.values, run.warm);
+    send(producer, &topic, &mut run.values, run.warm, &mut VecDeque::new());
     let before = switches();
     let meter = Meter::start();
     thread::sleep(run.idle);
