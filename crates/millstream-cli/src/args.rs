@@ -3,7 +3,10 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{broker, cluster, configs, consume, produce, topics};
+use crate::{
+    acls, broker, cluster, configs, consume, groups, produce, quotas, reassign, tokens, topics,
+    txns, users,
+};
 
 /// Kafka without librdkafka and without a JVM.
 #[derive(Debug, Parser)]
@@ -24,7 +27,21 @@ pub(crate) enum Verb {
     Topics(topics::Args),
     /// Shows and changes settings.
     Configs(configs::Args),
-    /// Shows the cluster.
+    /// Lists, describes and changes groups.
+    Groups(groups::Args),
+    /// Lists, describes, fences and aborts transactions.
+    Txns(txns::Args),
+    /// Moves replicas to other brokers and folders.
+    Reassign(reassign::Args),
+    /// Lists, creates and deletes rules of access.
+    Acls(acls::Args),
+    /// Shows and changes quotas.
+    Quotas(quotas::Args),
+    /// Shows and changes the SCRAM credentials of users.
+    Users(users::Args),
+    /// Creates, renews, expires and lists delegation tokens.
+    Tokens(tokens::Args),
+    /// Shows the cluster, its folders, features and controllers, and changes them.
     Cluster(cluster::Args),
     /// Runs a broker for development and tests; what it holds is gone when it ends.
     Broker(broker::Args),

@@ -1,5 +1,6 @@
 //! The `millstream` command: an operator's and beginner's tool for Kafka.
 
+mod acls;
 mod args;
 mod broker;
 mod cluster;
@@ -8,11 +9,17 @@ mod connection;
 mod consume;
 mod error;
 mod format;
+mod groups;
 mod outcome;
 mod parse;
 mod produce;
+mod quotas;
+mod reassign;
 mod show;
+mod tokens;
 mod topics;
+mod txns;
+mod users;
 
 use std::process::ExitCode;
 
@@ -31,6 +38,13 @@ async fn main() -> ExitCode {
         Verb::Consume(args) => consume::run(&args).await,
         Verb::Topics(args) => topics::run(&args).await,
         Verb::Configs(args) => configs::run(&args).await,
+        Verb::Groups(args) => groups::run(&args).await,
+        Verb::Txns(args) => txns::run(&args).await,
+        Verb::Reassign(args) => reassign::run(&args).await,
+        Verb::Acls(args) => acls::run(&args).await,
+        Verb::Quotas(args) => quotas::run(&args).await,
+        Verb::Users(args) => users::run(&args).await,
+        Verb::Tokens(args) => tokens::run(&args).await,
         Verb::Cluster(args) => cluster::run(&args).await,
         Verb::Broker(args) => broker::run(&args).await,
         Verb::Completions { shell } => {

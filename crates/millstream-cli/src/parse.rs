@@ -1,6 +1,6 @@
 //! How things are written on the command line: `NAME=VALUE`, `TOPIC:PARTITION`.
 
-use millstream_types::{PartitionId, TopicName, TopicPartition};
+use millstream_types::{BrokerId, PartitionId, TopicName, TopicPartition};
 
 /// Reads `NAME=VALUE`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
@@ -25,6 +25,19 @@ pub(crate) fn topic_partition(text: &str) -> Result<TopicPartition, String> {
 pub(crate) fn partition_pair(text: &str) -> Result<(TopicPartition, String), String> {
     let (partition, value) = pair(text)?;
     Ok((topic_partition(&partition)?, value))
+}
+
+/// Brokers, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Brokers(pub(crate) Vec<BrokerId>);
+
+/// Reads `1,2,3`.
+pub(crate) fn brokers(text: &str) -> Result<Brokers, String> {
+    let read = |id: &str| match id.trim().parse() {
+        Ok(id) => Ok(BrokerId(id)),
+        Err(_) => Err(format!("`{id}` is no broker: numbers with commas are needed")),
+    };
+    text.split(',').map(read).collect::<Result<_, _>>().map(Brokers)
 }
 
 #[cfg(test)]

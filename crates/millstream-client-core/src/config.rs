@@ -1,6 +1,7 @@
 //! What an engine is configured with: Java's defaults.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::backoff::Backoff;
@@ -23,6 +24,28 @@ impl fmt::Display for Endpoint {
         }
     }
 }
+
+/// Reads `host:port`; an IPv6 address stands in brackets.
+impl FromStr for Endpoint {
+    type Err = MalformedEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, MalformedEndpoint> {
+        parse(text).ok_or_else(|| MalformedEndpoint(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Endpoint> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host.strip_prefix('[').map_or(Some(host), |inner| inner.strip_suffix(']'))?;
+    let is_host = !host.is_empty() && !host.contains(['/', '[', ']', ' ']);
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    is_host.then(|| Endpoint { host: host.to_owned(), port })
+}
+
+/// A text that is no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no address of the form host:port")]
+pub struct MalformedEndpoint(String);
 
 /// The settings every client has.
 #[derive(Clone, Debug)]

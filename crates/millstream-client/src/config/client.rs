@@ -120,7 +120,9 @@ fn parse_bootstrap(servers: &[String]) -> Result<Vec<Endpoint>, ConfigError> {
     let parts = servers.iter().flat_map(|servers| servers.split(','));
     let parts = parts.map(str::trim).filter(|server| !server.is_empty());
     let endpoints = parts.map(|server| {
-        parse_endpoint(server).ok_or_else(|| ConfigError::Invalid {
+        // A listener is often pasted whole: PLAINTEXT://host:9092.
+        let address = server.strip_prefix("PLAINTEXT://").unwrap_or(server);
+        address.parse().map_err(|_| ConfigError::Invalid {
             name,
             value: server.to_owned(),
             expected: "an address of the form host:port".to_owned(),
@@ -131,16 +133,6 @@ fn parse_bootstrap(servers: &[String]) -> Result<Vec<Endpoint>, ConfigError> {
         return Err(ConfigError::Missing { name });
     }
     Ok(endpoints)
-}
-
-fn parse_endpoint(server: &str) -> Option<Endpoint> {
-    // A listener is often pasted whole: PLAINTEXT://host:9092.
-    let server = server.strip_prefix("PLAINTEXT://").unwrap_or(server);
-    let (host, port) = server.rsplit_once(':')?;
-    let host = host.strip_prefix('[').map_or(Some(host), |inner| inner.strip_suffix(']'))?;
-    let is_host = !host.is_empty() && !host.contains(['/', '[', ']', ' ']);
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    is_host.then(|| Endpoint { host: host.to_owned(), port })
 }
 
 /// The setters of [`ClientConfig`], for a builder that holds it in the field `client`.

@@ -1,81 +1,17 @@
 //! The `millstream` command, end to end, against the broker that it brings itself and real Kafka.
 
+mod admin;
+mod support;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
-use millstream_tests::cluster::{TestCluster, unique};
+use millstream_tests::cluster::unique;
 use millstream_tests::deadline::{run, step};
-use millstream_tests::process;
 use serde_json::Value;
 
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// The command with these arguments.
-fn millstream(arguments: &[&str]) -> Command {
-    let mut command = process::binary("millstream");
-    command.args(arguments).env_remove("RUST_LOG");
-    command
-}
-
-/// Runs it with this standard input to its end.
-fn output(arguments: &[&str], input: &str) -> Output {
-    step(format!("millstream {}", arguments.join(" ")));
-    process::finish(millstream(arguments), input)
-}
-
-/// What a run that succeeds writes to standard output.
-fn success(arguments: &[&str], input: &str) -> String {
-    let output = output(arguments, input);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?} failed: {error}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// What a run that succeeds prints as JSON.
-fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&success(&[arguments, &["--json"]].concat(), "")).unwrap()
-}
-
-/// What a run that fails writes to standard error.
-fn failure(arguments: &[&str]) -> String {
-    let output = output(arguments, "line\n");
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stderr).unwrap()
-}
-
-/// A broker as a process of its own; killed when dropped.
-struct Broker {
-    child: Child,
-    bootstrap: String,
-}
-
-impl Broker {
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = millstream(&["broker", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut bootstrap = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut bootstrap).unwrap();
-        Self { child, bootstrap: bootstrap.trim().to_owned() }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Runs a scenario on the command's own broker and on real Kafka.
-fn on_both(name: &'static str, scenario: fn(&str)) {
-    run(name, DEADLINE, move || async move {
-        let broker = Broker::start(&[]);
-        scenario(&broker.bootstrap);
-        scenario(&TestCluster::kafka().bootstrap());
-    });
-}
+use support::{Broker, DEADLINE, eventually, failure, json, millstream, on_both, output, success};
 
 #[test]
 fn lines_go_in_and_come_out() {
@@ -155,25 +91,14 @@ fn topics_are_managed() {
         assert_eq!(described[topic]["configs"]["cleanup.policy"], "compact");
 
         success(&["topics", "add-partitions", topic, "--to", "4", "-b", bootstrap], "");
-        success(
-            &[
-                "configs",
-                "alter",
-                &format!("topic/{topic}"),
-                "-b",
-                bootstrap,
-                "--set",
-                "retention.ms=1000",
-                "--delete",
-                "cleanup.policy",
-            ],
-            "",
-        );
-        let settings = json(&["configs", "describe", &format!("topic/{topic}"), "-b", bootstrap]);
-        let own: Vec<_> =
-            settings.as_array().unwrap().iter().filter(|s| s["source"] == "topic").collect();
-        assert_eq!(own.len(), 1, "{own:?}");
-        assert_eq!((&own[0]["name"], &own[0]["value"]), (&"retention.ms".into(), &"1000".into()));
+        let resource = &*format!("topic/{topic}");
+        let alter = ["configs", "alter", resource, "-b", bootstrap, "--set", "retention.ms=1000"];
+        success(&[&alter[..], &["--delete", "cleanup.policy"]].concat(), "");
+        eventually(&["configs", "describe", resource, "-b", bootstrap], |settings| {
+            let all = settings.as_array().unwrap().iter();
+            let own: Vec<_> = all.filter(|setting| setting["source"] == "DYNAMIC_TOPIC_CONFIG").collect();
+            matches!(&own[..], [one] if one["name"] == "retention.ms" && one["value"] == "1000")
+        });
 
         step("records are deleted");
         success(&["produce", topic, "-b", bootstrap, "--key-separator", ":"], "a:1\nb:2\nc:3\n");
