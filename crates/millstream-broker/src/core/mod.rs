@@ -14,6 +14,7 @@ pub(crate) mod frame;
 pub(crate) mod group;
 pub(crate) mod log;
 pub(crate) mod node;
+pub(crate) mod placement;
 pub(crate) mod producers;
 pub(crate) mod quota;
 pub(crate) mod reassign;

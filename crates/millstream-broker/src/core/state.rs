@@ -13,6 +13,7 @@ use super::configs::TopicConfigs;
 use super::connection::ConnectionId;
 use super::group::Groups;
 use super::node::Nodes;
+use super::placement::Placement;
 use super::quota::{Client, Quotas};
 use super::rng::Rng;
 use super::scram::ScramUsers;
@@ -45,6 +46,8 @@ pub(crate) struct State {
     pub(crate) nodes: Nodes,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    /// Who coordinates groups.
+    pub(crate) group_placement: Placement,
     pub(crate) transactions: Transactions,
     pub(crate) acls: Acls,
     pub(crate) quotas: Quotas,
@@ -77,6 +80,7 @@ impl State {
         let cluster_id = config.cluster_id.clone();
         let nodes = Nodes::new(config.nodes);
         Self {
+            group_placement: Placement::new(&nodes),
             transactions: Transactions::new(&nodes, config.transactions.version),
             cluster_id: cluster_id.unwrap_or_else(|| rng.text_id().into()),
             nodes,
@@ -187,9 +191,9 @@ impl State {
         }
     }
 
-    /// The node that coordinates a group or another keyed thing.
+    /// The node that coordinates a group.
     pub(crate) fn coordinator_of(&self, key: &str) -> Option<BrokerId> {
-        self.nodes.coordinator(key_hash(key)).map(|node| node.id)
+        self.group_placement.coordinator(key)
     }
 
     /// Whether `node` coordinates a group, and the group has a name.
@@ -200,13 +204,9 @@ impl State {
         self.check_coordinator(node, id)
     }
 
-    /// Whether `node` coordinates `key`.
+    /// Whether `node` coordinates a group, and has loaded it.
     pub(crate) fn check_coordinator(&self, node: BrokerId, key: &str) -> Result<(), ErrorCode> {
-        match self.coordinator_of(key) {
-            Some(id) if id == node => Ok(()),
-            Some(_) => Err(ErrorCode::NotCoordinator),
-            None => Err(ErrorCode::CoordinatorNotAvailable),
-        }
+        self.group_placement.check_told(node, key)
     }
 }
 
