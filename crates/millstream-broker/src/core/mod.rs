@@ -18,6 +18,7 @@ pub(crate) mod placement;
 pub(crate) mod producers;
 pub(crate) mod quota;
 pub(crate) mod reassign;
+pub(crate) mod resource;
 mod rng;
 pub(crate) mod scram;
 mod serving;

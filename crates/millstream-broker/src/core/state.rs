@@ -15,6 +15,7 @@ use super::group::Groups;
 use super::node::Nodes;
 use super::placement::Placement;
 use super::quota::{Client, Quotas};
+use super::resource::ResourceConfigs;
 use super::rng::Rng;
 use super::scram::ScramUsers;
 use super::session::SessionCache;
@@ -52,6 +53,8 @@ pub(crate) struct State {
     pub(crate) acls: Acls,
     pub(crate) quotas: Quotas,
     pub(crate) scram: ScramUsers,
+    /// Configurations of all but topics.
+    pub(crate) configs: ResourceConfigs,
     /// How long the client of the request being served is throttled for what it did.
     pub(crate) throttle: Duration,
     pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
@@ -88,6 +91,7 @@ impl State {
             acls: Acls::default(),
             quotas: Quotas::default(),
             scram: ScramUsers::default(),
+            configs: ResourceConfigs::default(),
             throttle: Duration::ZERO,
             groups: Groups::new(),
             sessions: BTreeMap::new(),
