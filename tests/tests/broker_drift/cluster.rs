@@ -196,17 +196,29 @@ pub(crate) fn quorum(peer: &mut Peer) {
         let said = format!("{code:?} {said:?} {voters:?} led {led} {nodes} {observers}");
         peer.tell(&format!("{topic}-{index}"), said);
     }
-    let add = m::AddRaftVoterRequest::default()
-        .with_cluster_id(None)
-        .with_timeout_ms(10_000)
-        .with_voter_id(m::BrokerId(9).0);
-    let answer = peer.any().ask(0, &add);
-    let message = answer.error_message.as_deref();
-    peer.tell("a voter more", format!("{} {message:?}", name(answer.error_code)));
-    let remove = m::RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(9);
-    let answer = peer.any().ask(0, &remove);
-    let message = answer.error_message.as_deref();
-    peer.tell("a voter less", format!("{} {message:?}", name(answer.error_code)));
+    let directory = "c0ffee00-0000-4000-8000-000000000001".parse().unwrap();
+    for directory in [Default::default(), directory] {
+        let listener = m::add_raft_voter_request::Listener::default()
+            .with_name(text("CONTROLLER"))
+            .with_host(text("localhost"))
+            .with_port(9999);
+        let add = m::AddRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_timeout_ms(10_000)
+            .with_voter_id(9)
+            .with_voter_directory_id(directory)
+            .with_listeners(vec![listener]);
+        let answer = peer.any().ask(0, &add);
+        let message = answer.error_message.as_deref();
+        peer.tell("a voter more", format!("{} {message:?}", name(answer.error_code)));
+        let remove = m::RemoveRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(9)
+            .with_voter_directory_id(directory);
+        let answer = peer.any().ask(0, &remove);
+        let message = answer.error_message.as_deref();
+        peer.tell("a voter less", format!("{} {message:?}", name(answer.error_code)));
+    }
     let gone = m::UnregisterBrokerRequest::default().with_broker_id(m::BrokerId(99));
     let answer = peer.any().ask(0, &gone);
     let message = answer.error_message.as_deref();
@@ -218,7 +230,8 @@ pub(crate) fn consumer_groups(peer: &mut Peer) {
     let (mut wire, _) = peer.coordinator(&group);
     let ids = vec![m::GroupId(text(&group)), m::GroupId(text(""))];
     let request = m::ConsumerGroupDescribeRequest::default().with_group_ids(ids);
-    let answer = wire.ask(1, &request);
+    let mut answer = wire.ask(1, &request);
+    answer.groups.sort_by(|a, b| a.group_id.cmp(&b.group_id));
     for one in &answer.groups {
         let message = one.error_message.as_deref();
         let said = format!("{:?} {} {message:?}", &**one.group_id, name(one.error_code));

@@ -85,8 +85,7 @@ impl Peer {
 
     /// Tells something, without what only makes names unique.
     pub(crate) fn tell(&mut self, what: &str, said: impl std::fmt::Display) {
-        let said = said.to_string().replace(&self.suffix, "");
-        self.lines.push(format!("{what}: {said}"));
+        self.lines.push(format!("{what}: {said}").replace(&self.suffix, ""));
     }
 
     pub(crate) fn told(&self) -> String {

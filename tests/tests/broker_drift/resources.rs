@@ -45,7 +45,10 @@ fn described(peer: &Peer, kind: i8, of: &str, keys: Option<&[&str]>) -> Vec<Stri
     let answer = peer.any().ask(4, &request);
     let result = &answer.results[0];
     if result.error_code != 0 {
-        return vec![format!("{} {:?}", name(result.error_code), result.error_message)];
+        // What is said of kinds that do not exist is the general sentence of the code.
+        let message = result.error_message.as_deref();
+        let message = message.filter(|_| [BROKER, LOGGER, METRICS, GROUP].contains(&kind));
+        return vec![format!("{} {message:?}", name(result.error_code))];
     }
     let mut lines: Vec<_> = result
         .configs

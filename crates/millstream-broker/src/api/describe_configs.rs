@@ -64,8 +64,8 @@ fn describe(
     let name = resource.resource_name.as_str();
     let refuse = |code, why: String| Err(Refused::new(code, why));
     let Some(kind) = ResourceKind::of(resource.resource_type) else {
-        let why = format!("Unsupported resource type: {}", resource.resource_type);
-        return refuse(ErrorCode::InvalidRequest, why);
+        let code = ErrorCode::InvalidRequest;
+        return refuse(code, super::sentence(code).to_string());
     };
     match kind {
         ResourceKind::Topic => {
@@ -82,7 +82,12 @@ fn describe(
             let why = "Broker id must not be empty";
             return refuse(ErrorCode::InvalidRequest, why.to_owned());
         }
-        ResourceKind::Logger => check_node(name, call.node)?,
+        ResourceKind::Logger => {
+            let or_empty = " or empty string,";
+            check_node(name, call.node).map_err(|refused| {
+                Refused::new(refused.code, refused.message.replace(or_empty, ""))
+            })?;
+        }
         ResourceKind::ClientMetrics if name.is_empty() => {
             let why = "Client metrics subscription name must not be empty";
             return refuse(ErrorCode::InvalidRequest, why.to_owned());

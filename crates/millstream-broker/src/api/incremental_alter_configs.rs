@@ -93,7 +93,7 @@ pub(super) fn check_resource(
 ) -> Result<ResourceKind, Refused> {
     let refuse = |code, why: String| Err(Refused::new(code, why));
     let Some(kind) = ResourceKind::of(kind) else {
-        let why = format!("Unexpected resource type {kind}.");
+        let why = format!("Unknown resource type {kind}");
         return refuse(ErrorCode::InvalidRequest, why);
     };
     match kind {
@@ -103,23 +103,25 @@ pub(super) fn check_resource(
         }
         ResourceKind::Broker if name.is_empty() => Ok(kind),
         ResourceKind::Broker | ResourceKind::Logger => {
-            check_node(name, call.node)?;
+            check_node(kind, name, call.node)?;
             Ok(kind)
         }
         ResourceKind::Group if name.is_empty() => {
             refuse(ErrorCode::InvalidRequest, "Default group resources are not allowed.".to_owned())
         }
-        ResourceKind::ClientMetrics if name.is_empty() => refuse(
-            ErrorCode::InvalidRequest,
-            "Default client metrics resources are not allowed.".to_owned(),
-        ),
+        ResourceKind::ClientMetrics if name.is_empty() => {
+            refuse(ErrorCode::InvalidRequest, "Subscription name can't be empty".to_owned())
+        }
         _ => Ok(kind),
     }
 }
 
-fn check_node(name: &str, node: BrokerId) -> Result<(), Refused> {
+fn check_node(kind: ResourceKind, name: &str, node: BrokerId) -> Result<(), Refused> {
     let why = match name.parse::<i32>() {
         Ok(id) if id == node.0 => return Ok(()),
+        Ok(id) if kind == ResourceKind::Logger => {
+            format!("Unexpected node id. Expected {node}, but received {id}")
+        }
         Ok(id) => format!("Unexpected broker id, expected {node}, but received {id}"),
         Err(_) => format!("Node id must be an integer, but it is: {name}"),
     };
@@ -178,10 +180,17 @@ fn apply(
             kind.check(&name, Some(value))?;
             set.insert(name, value.to_owned());
         }
+        (operation @ (APPEND | SUBTRACT), _) if kind == ResourceKind::Logger => {
+            let verb = if operation == APPEND { "APPEND" } else { "SUBTRACT" };
+            let why = format!("{verb} operation is not allowed for the BROKER_LOGGER resource");
+            return Err(Refused::new(ErrorCode::InvalidRequest, why));
+        }
         (APPEND | SUBTRACT, None) if kind != ResourceKind::Broker => {
             return kind.check(&name, Some(value));
         }
-        (operation @ (APPEND | SUBTRACT), Some(known)) if matches!(known.kind, Kind::List(_)) => {
+        (operation @ (APPEND | SUBTRACT), Some(known))
+            if matches!(known.kind, Kind::List(_)) && kind != ResourceKind::ClientMetrics =>
+        {
             let current = set.get(&name).map_or(known.default, String::as_str);
             let mut parts: Vec<&str> = split(current).collect();
             for part in split(value) {
@@ -195,7 +204,14 @@ fn apply(
             set.insert(name, joined);
         }
         (operation @ (APPEND | SUBTRACT), _) => {
-            let verb = if operation == APPEND { "APPEND" } else { "SUBTRACT" };
+            let (verb, noun) = match operation {
+                APPEND => ("APPEND", "append"),
+                _ => ("SUBTRACT", "subtract"),
+            };
+            if kind == ResourceKind::Broker {
+                let why = format!("Config value {noun} is not allowed for config key: {name}");
+                return Err(Refused::new(ErrorCode::InvalidConfig, why));
+            }
             let why = format!("Can't {verb} to key {name} because its type is not LIST.");
             return Err(Refused::new(ErrorCode::InvalidConfig, why));
         }

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Long(i64),
     /// A fraction from 0 to 1.
     Ratio,
+    /// Words that its owner checks.
+    Text,
     /// Not known to Kafka.
     Unknown,
 }
@@ -94,7 +96,7 @@ impl Kind {
         match self {
             Self::Unknown => 0,
             Self::Boolean => 1,
-            Self::OneOf(_) => 2,
+            Self::OneOf(_) | Self::Text => 2,
             Self::Int(_) => 3,
             Self::Long(_) => 5,
             Self::Ratio => 6,
@@ -116,7 +118,7 @@ impl Kind {
             Self::Boolean => wrong("Expected value to be either true or false".to_owned()),
             Self::OneOf(words) if words.contains(&value) => Ok(()),
             Self::OneOf(words) => wrong(format!("String must be one of: {}", words.join(", "))),
-            Self::List(None) | Self::Unknown => Ok(()),
+            Self::List(None) | Self::Text | Self::Unknown => Ok(()),
             Self::List(Some(words)) => {
                 let mut parts = value.split(',').map(str::trim);
                 match parts.find(|part| !words.contains(part)) {

@@ -78,7 +78,7 @@ const GROUP_CONFIGS: &[ConfigKey] = &[
     config("consumer.heartbeat.interval.ms", "5000", Kind::Int(1)),
     config("consumer.session.timeout.ms", "45000", Kind::Int(1)),
     config("share.assignment.interval.ms", "1000", Kind::Int(0)),
-    config("share.auto.offset.reset", "latest", Kind::List(None)),
+    config("share.auto.offset.reset", "latest", Kind::Text),
     config("share.delivery.count.limit", "5", Kind::Int(2)),
     config("share.heartbeat.interval.ms", "5000", Kind::Int(1)),
     config(
@@ -98,9 +98,21 @@ const GROUP_CONFIGS: &[ConfigKey] = &[
 ];
 
 const CLIENT_METRICS_CONFIGS: &[ConfigKey] = &[
-    config("interval.ms", "300000", Kind::Int(100)),
+    config("interval.ms", "300000", Kind::Int(i32::MIN)),
     config("match", "", Kind::List(None)),
     config("metrics", "", Kind::List(None)),
+];
+
+/// How often clients may be asked to push, in milliseconds.
+const INTERVALS: std::ops::RangeInclusive<i32> = 100..=3_600_000;
+/// What clients may be chosen by.
+const SELECTORS: &[&str] = &[
+    "client_id",
+    "client_instance_id",
+    "client_software_name",
+    "client_software_version",
+    "client_source_address",
+    "client_source_port",
 ];
 
 /// The loggers that every node has. They log nothing.
@@ -189,12 +201,16 @@ impl ResourceKind {
                 LEVELS.join(", ")
             ));
         }
-        match key.kind.accepts(value) {
-            Ok(()) => Ok(()),
-            Err((part, why)) => {
-                invalid(format!("Invalid value {part} for configuration {name}: {why}"))
-            }
+        if let Err((part, why)) = key.kind.accepts(value) {
+            // A node checks its settings before it asks the controller.
+            let code = match self {
+                Self::Broker => ErrorCode::InvalidRequest,
+                _ => ErrorCode::InvalidConfig,
+            };
+            let why = format!("Invalid value {part} for configuration {name}: {why}");
+            return Err(Refused::new(code, why));
         }
+        if self == Self::ClientMetrics { check_metrics(name, value) } else { Ok(()) }
     }
 
     /// Checks that a value may be taken back.
@@ -208,6 +224,28 @@ impl ResourceKind {
             Self::Broker if FIXED.contains(&name) => self.check(name, None),
             _ => Ok(()),
         }
+    }
+}
+
+/// What `ClientMetricsConfigs.validate` checks beyond types.
+fn check_metrics(name: &str, value: &str) -> Result<(), Refused> {
+    if name == "interval.ms" && !value.parse().is_ok_and(|ms: i32| INTERVALS.contains(&ms)) {
+        let why = format!(
+            "Invalid value {value} for interval.ms, interval must be between 100 and 3600000 (1 hour)"
+        );
+        return Err(Refused::new(ErrorCode::InvalidRequest, why));
+    }
+    let mut patterns = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let legal = |pattern: &str| {
+        let key = pattern.split_once('=').map(|(key, _)| key.trim());
+        key.is_some_and(|key| SELECTORS.contains(&key))
+    };
+    match patterns.find(|pattern| name == "match" && !legal(pattern)) {
+        Some(pattern) => Err(Refused::new(
+            ErrorCode::InvalidConfig,
+            format!("Illegal client matching pattern: {pattern}"),
+        )),
+        None => Ok(()),
     }
 }
 
