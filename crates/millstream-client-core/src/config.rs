@@ -52,6 +52,9 @@ pub struct MalformedEndpoint(String);
 pub struct EngineConfig {
     /// The brokers to start from (`bootstrap.servers`).
     pub bootstrap: Vec<Endpoint>,
+    /// Whether these are controllers (`bootstrap.controllers`, KIP-919): then the client speaks to
+    /// controllers alone, for the few calls that they serve.
+    pub bootstrap_is_of_controllers: bool,
     /// The name that brokers log and meter (`client.id`).
     pub client_id: String,
     /// How long a request may take (`request.timeout.ms`).
@@ -92,6 +95,7 @@ impl EngineConfig {
         let millis = Duration::from_millis;
         Self {
             bootstrap,
+            bootstrap_is_of_controllers: false,
             client_id: "millstream".to_owned(),
             request_timeout: Duration::from_secs(30),
             api_timeout: Duration::from_secs(60),

@@ -4,6 +4,11 @@
 //! lists those that break nothing; `for_each_nemesis!` those that need a cluster of their own.
 
 pub mod admin;
+pub mod admin_access;
+pub mod admin_cluster;
+pub mod admin_groups;
+pub mod admin_topics;
+pub mod admin_transactions;
 pub mod consume;
 pub mod groups;
 pub mod nemesis;
@@ -34,6 +39,35 @@ macro_rules! for_each_scenario {
                 offsets_are_listed_by_place_and_time
                 records_are_deleted
                 the_cluster_is_described
+            }
+            admin_topics {
+                validation_changes_nothing
+                replicas_are_placed_by_hand
+                topics_are_deleted_by_id
+                settings_tell_their_detail
+                what_has_settings_is_listed
+                offsets_are_listed_by_every_place
+            }
+            admin_groups {
+                offsets_of_groups_are_kept_by_hand
+                members_are_described_and_removed
+                absent_share_and_streams_groups_are_named
+            }
+            admin_access {
+                rules_come_and_go
+                quotas_come_and_go
+                scram_users_come_and_go
+                tokens_need_authentication
+            }
+            admin_cluster {
+                the_cluster_tells_who_belongs_to_it
+                features_and_the_quorum_are_told
+                partitions_move_and_elect
+                folders_tell_what_is_in_them
+            }
+            admin_transactions {
+                open_transactions_are_found_and_ended
+                a_hanging_transaction_is_ended_by_hand
             }
             consume {
                 reading_starts_at_the_end

@@ -107,11 +107,7 @@ fn allowed(entity: &Entity) -> Result<&'static [&'static str], Refused> {
                 _ => Ok(&[CONNECTION_CREATION_RATE]),
             }
         }
-        (true, Some(_)) => Err(invalid(
-            "Invalid quota entity combination, IP entity shouldnot be combined with User or \
-             ClientId",
-        )),
-        (false, None) => Err(invalid("Invalid empty client quota entity")),
+        _ => Err(invalid("Invalid empty client quota entity")),
     }
 }
 
@@ -125,7 +121,7 @@ fn check_value(op: &OpData, keys: &[&str]) -> Result<(), Refused> {
     }
     let is_whole = (op.value - op.value.round()).abs() <= EPSILON;
     if WHOLE.contains(&key) && !is_whole {
-        return Err(invalid(format!("{key} cannot be a fractional value.")));
+        return Err(invalid(format!("Configuration {key} must be a Long value")));
     }
     Ok(())
 }

@@ -301,9 +301,15 @@ impl<O: Operation> Call<O> {
 impl<O: Operation> Item<O> {
     /// The broker to ask. Items of one broker share a request though their coordinators were looked
     /// up one by one.
+    ///
+    /// Of controllers only the active one serves calls (`LeastLoadedBrokerOrActiveKController`).
     fn located(&mut self, destination: Destination, cx: &Cx<'_>) -> Destination {
-        let Destination::Coordinator(key) = destination else {
-            return destination;
+        let key = match destination {
+            Destination::Coordinator(key) => key,
+            Destination::AnyBroker if cx.metadata.is_of_controllers() => {
+                return Destination::Controller;
+            }
+            destination => return destination,
         };
         self.coordinator = Some(key.clone());
         match cx.coordinators.get(&key) {

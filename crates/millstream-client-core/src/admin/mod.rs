@@ -17,6 +17,8 @@ mod offsets;
 mod operation;
 mod quotas;
 mod replicas;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod topics;
 mod transactions;

@@ -27,8 +27,6 @@ mod command;
 mod error;
 mod machine;
 mod state;
-#[cfg(test)]
-mod tests;
 mod version;
 mod waiting;
 

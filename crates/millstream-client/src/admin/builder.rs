@@ -24,6 +24,12 @@ impl AdminBuilder {
         Self { client, properties: Properties::new() }
     }
 
+    pub(super) fn of_controllers(controllers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut builder = Self::new(controllers);
+        builder.client.engine.bootstrap_is_of_controllers = true;
+        builder
+    }
+
     client_setters!();
 
     /// Sets a property by Kafka's name. Properties stand above the typed settings.
@@ -51,6 +57,17 @@ impl AdminBuilder {
     fn read_properties(&mut self) -> Result<(), ConfigError> {
         let mut reader = PropertyReader::new(&self.properties);
         self.client.read(&mut reader)?;
+        if let Some(controllers) = reader.text("bootstrap.controllers") {
+            if self.properties.get("bootstrap.servers").is_some() {
+                return Err(ConfigError::Conflict {
+                    first: "bootstrap.servers",
+                    second: "bootstrap.controllers",
+                    reason: "a client speaks to brokers or to controllers; set one".to_owned(),
+                });
+            }
+            self.client.bootstrap = vec![controllers.to_owned()];
+            self.client.engine.bootstrap_is_of_controllers = true;
+        }
         reader.finish()
     }
 
@@ -62,7 +79,8 @@ impl AdminBuilder {
     /// # Cancel safety
     /// Dropping the future closes what was opened.
     pub async fn connect(self) -> Result<Admin, ConnectError> {
-        let named = self.properties.get("bootstrap.servers").map(str::to_owned);
+        let named = ["bootstrap.servers", "bootstrap.controllers"];
+        let named = named.iter().find_map(|name| self.properties.get(name)).map(str::to_owned);
         let bootstrap = named.unwrap_or_else(|| self.client.bootstrap.join(","));
         let admin = self.build()?;
         match admin.describe_cluster().await {

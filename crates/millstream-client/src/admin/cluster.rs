@@ -10,7 +10,7 @@ use super::{
 };
 
 impl Admin {
-    /// The cluster's id and the brokers that are up.
+    /// The cluster's id and the brokers that are up; where the client speaks to controllers, these.
     ///
     /// # Errors
     /// The cluster refused, gave no answer in time, or the client is closed.
@@ -18,7 +18,9 @@ impl Admin {
     /// # Cancel safety
     /// Dropping the future loses only the answer.
     pub async fn describe_cluster(&self) -> Result<Cluster, AdminError> {
-        self.describe_cluster_with(ClusterScope::Brokers).await
+        let of_controllers = self.client.is_of_controllers;
+        let scope = if of_controllers { ClusterScope::Controllers } else { ClusterScope::Brokers };
+        self.describe_cluster_with(scope).await
     }
 
     /// As [`describe_cluster`](Self::describe_cluster), with the nodes that `scope` names.

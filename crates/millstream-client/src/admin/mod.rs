@@ -22,6 +22,7 @@ use millstream_client_core::admin::AdminCall;
 use millstream_client_core::{Completion, Engine};
 use millstream_protocol::ErrorClass;
 
+pub use crate::consumer::IsolationLevel;
 pub use builder::AdminBuilder;
 pub use groups::Lag;
 pub use millstream_client_core::Endpoint;
@@ -75,6 +76,8 @@ pub struct Admin {
 #[derive(Debug)]
 struct Client {
     handle: ClientHandle,
+    /// It speaks to controllers, not to brokers.
+    is_of_controllers: bool,
 }
 
 impl Drop for Client {
@@ -195,8 +198,23 @@ impl Admin {
         AdminBuilder::new(bootstrap)
     }
 
-    fn new(handle: ClientHandle) -> Self {
-        Self { client: Arc::new(Client { handle }), options: CallOptions::default() }
+    /// Begins the configuration of a client that speaks to controllers instead of brokers
+    /// (KIP-919), `host:port` of some of them.
+    ///
+    /// It serves what the active controller does, such as
+    /// [`describe_metadata_quorum`](Self::describe_metadata_quorum), the settings and features of
+    /// the cluster, and [`describe_cluster`](Self::describe_cluster), which describes the
+    /// controllers. All else is refused ([`CallError::is_unsupported`]).
+    #[doc(alias = "bootstrap.controllers")]
+    pub fn builder_for_controllers(
+        controllers: impl IntoIterator<Item = impl Into<String>>,
+    ) -> AdminBuilder {
+        AdminBuilder::of_controllers(controllers)
+    }
+
+    fn new(handle: ClientHandle, is_of_controllers: bool) -> Self {
+        let client = Arc::new(Client { handle, is_of_controllers });
+        Self { client, options: CallOptions::default() }
     }
 
     /// The same client, whose calls each take at most this long instead of the client's
@@ -275,5 +293,6 @@ fn start(client: &ClientConfig) -> Result<Admin, BuildError> {
     let config = client.engine()?;
     let engine = Engine::new(&config, None, None);
     let io = client.thread()?;
-    Ok(Admin::new(crate::driver::spawn(&io, engine, client.connector(), ())))
+    let handle = crate::driver::spawn(&io, engine, client.connector(), ());
+    Ok(Admin::new(handle, config.bootstrap_is_of_controllers))
 }

@@ -93,7 +93,7 @@ fn salt_all(changes: Vec<ScramChange>) -> Salted {
             }
         }
     }
-    // All changes of a user succeed or none.
+    // Of a user whose changes cannot all be made none is tried.
     salted.retain(|user, _| !refused.contains_key(user));
     (salted, refused)
 }

@@ -42,7 +42,7 @@ impl Admin {
         self.nested(core::describe_user_scram_credentials(None)).await
     }
 
-    /// Sets and takes away SCRAM credentials. Passwords are salted and hashed here, on a thread of their
+    /// Sets and takes away SCRAM credentials, those of one user in order. Passwords are salted and hashed here, on a thread of their
     /// own, and are not sent.
     ///
     /// # Errors

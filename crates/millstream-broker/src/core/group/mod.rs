@@ -12,7 +12,6 @@ mod leave;
 mod member;
 mod offsets;
 mod rebalance;
-mod resign;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -94,14 +94,16 @@ impl Operation for Change {
                         .with_host(text(&endpoint.endpoint.host))
                         .with_port(endpoint.endpoint.port)
                 });
-                m::AddRaftVoterRequest::default().with_cluster_id(None)
+                m::AddRaftVoterRequest::default()
+                    .with_cluster_id(None)
                     .with_timeout_ms(millis(timeout))
                     .with_voter_id(voter.0)
                     .with_voter_directory_id(*directory)
                     .with_listeners(listeners.collect())
                     .into()
             }
-            Self::RemoveVoter { voter, directory } => m::RemoveRaftVoterRequest::default().with_cluster_id(None)
+            Self::RemoveVoter { voter, directory } => m::RemoveRaftVoterRequest::default()
+                .with_cluster_id(None)
                 .with_voter_id(voter.0)
                 .with_voter_directory_id(*directory)
                 .into(),

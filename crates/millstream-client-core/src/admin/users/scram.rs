@@ -90,7 +90,7 @@ pub fn describe_user_scram_credentials(
     AdminCall::new(Describe { users }, [((), ())])
 }
 
-/// Changes users' credentials.
+/// Changes users' credentials: those of one user in order, up to the first that is refused.
 pub fn alter_user_scram_credentials(
     changes: impl IntoIterator<Item = (String, Vec<ScramChange>)>,
 ) -> AdminCall<Results<String, ()>> {
@@ -175,10 +175,9 @@ impl Operation for Alter {
 
     fn request(&self, items: &[(&String, &Vec<ScramChange>)], _timeout: Duration) -> RequestBody {
         let mut request = m::AlterUserScramCredentialsRequest::default();
-        for (user, change) in items
-            .iter()
-            .flat_map(|(user, changes)| changes.iter().map(move |change| (*user, change)))
-        {
+        // A request may change one credential of a user.
+        let first = items.iter().filter_map(|(user, changes)| Some((*user, changes.first()?)));
+        for (user, change) in first {
             match change {
                 ScramChange::Upsert(mechanism, credential) => request.upsertions.push(
                     ScramCredentialUpsertion::default()
@@ -201,12 +200,21 @@ impl Operation for Alter {
     fn read(
         &self,
         response: Response,
-        _asked: &[(&String, &Vec<ScramChange>)],
+        asked: &[(&String, &Vec<ScramChange>)],
     ) -> Result<Vec<Said<Self>>, WrongResponse> {
         let answer = m::AlterUserScramCredentialsResponse::try_from(response.body)?;
+        let asked: BTreeMap<_, _> =
+            asked.iter().map(|(user, changes)| (user.as_str(), *changes)).collect();
         let said = answer.results.iter().map(|result| {
             let check = Refusal::check(result.error_code, result.error_message.as_deref());
-            (result.user.to_string(), check.into())
+            let rest = asked.get(&*result.user).and_then(|changes| changes.get(1..));
+            let verdict = match (check, rest) {
+                (Ok(()), Some(rest)) if !rest.is_empty() => {
+                    Verdict::Become(vec![(result.user.to_string(), rest.to_vec())])
+                }
+                (check, _) => check.into(),
+            };
+            (result.user.to_string(), verdict)
         });
         Ok(said.collect())
     }
@@ -214,12 +222,18 @@ impl Operation for Alter {
     /// An earlier try, whose answer was lost, took away what was to go.
     fn when_repeated(
         &self,
-        _key: &String,
+        key: &String,
         changes: &Vec<ScramChange>,
         code: ErrorCode,
     ) -> Option<VerdictOf<Self>> {
-        let only_deletes = changes.iter().all(|change| matches!(change, ScramChange::Delete(_)));
-        (code == ErrorCode::ResourceNotFound && only_deletes).then_some(Verdict::Done(()))
+        let (ScramChange::Delete(_), rest) = changes.split_first()? else {
+            return None;
+        };
+        let next = match rest {
+            [] => Verdict::Done(()),
+            rest => Verdict::Become(vec![(key.clone(), rest.to_vec())]),
+        };
+        (code == ErrorCode::ResourceNotFound).then_some(next)
     }
 
     fn merge(self, results: Results<String, ()>) -> Self::Done {

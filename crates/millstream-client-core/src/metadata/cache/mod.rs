@@ -45,6 +45,8 @@ pub struct Metadata {
     missing: usize,
     wants_all_topics: bool,
     update_requested: bool,
+    /// Its nodes are controllers, not brokers (KIP-919).
+    is_of_controllers: bool,
     generation: u64,
     last_error: Option<String>,
     /// The brokers were forgotten, and their connections are still to be closed.
@@ -70,6 +72,16 @@ impl Metadata {
     #[must_use]
     pub const fn controller(&self) -> Option<BrokerId> {
         self.controller
+    }
+
+    /// Whether the client speaks to controllers, so that its nodes are these (KIP-919).
+    #[must_use]
+    pub const fn is_of_controllers(&self) -> bool {
+        self.is_of_controllers
+    }
+
+    pub(crate) const fn note_controllers(&mut self) {
+        self.is_of_controllers = true;
     }
 
     /// The brokers, by id.

@@ -1,5 +1,7 @@
 //! Keeps [`Metadata`] fresh: asks on demand, by age, and after failures with backoff.
 
+mod controllers;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,8 @@ pub struct MetadataMachine {
     max_idle: Duration,
     backoff: Backoff,
     allow_auto_create: bool,
+    /// Controllers are asked, in their own way (KIP-919).
+    of_controllers: bool,
     rng: Rng,
     in_flight: Option<InFlight>,
     failures: u32,
@@ -62,6 +66,7 @@ impl MetadataMachine {
             max_idle: config.metadata_max_idle,
             backoff: config.retry_backoff,
             allow_auto_create: config.allow_auto_create_topics,
+            of_controllers: config.bootstrap_is_of_controllers,
             rng,
             in_flight: None,
             failures: 0,
@@ -105,9 +110,9 @@ impl MetadataMachine {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.id == id) else {
             return;
         };
-        match result.map(|response| MetadataResponse::try_from(response.body)) {
+        match result.map(|response| controllers::read(response.body, cx.metadata)) {
             Ok(Ok(response)) => self.handle_answer(response, &in_flight, cx),
-            Ok(Err(wrong)) => self.handle_failure(wrong.to_string(), cx),
+            Ok(Err(wrong)) => self.handle_failure(wrong, cx),
             Err(failure) => self.handle_failure(failure.to_string(), cx),
         }
     }
@@ -179,6 +184,11 @@ impl MetadataMachine {
         let looks = timer::is_due(self.look_again, cx.now) && cx.metadata.has_missing_topics();
         let whole = aged || looks || cx.metadata.update_wanted();
         let asked = cx.metadata.begin_update(!whole);
+        if self.of_controllers {
+            let id = cx.send(controllers::request());
+            self.in_flight = Some(InFlight { id, asked, whole });
+            return;
+        }
         let topics = asked.as_ref().map(|names| {
             let topic = |name: &TopicName| {
                 let name = StrBytes::from_string(name.as_str().to_owned());
