@@ -85,6 +85,11 @@ pub fn eventually<F: Future<Output = bool>>(
     }
 }
 
+/// Blocks for as long as [`eventually`] waits between two looks: for those who look from a thread.
+pub fn pause() {
+    std::thread::park_timeout(LOOK_EVERY);
+}
+
 /// The panic, with the steps before it where it is a text.
 fn told(steps: &Steps, panic: Box<dyn Any + Send>) -> Box<dyn Any + Send> {
     let text = match panic.downcast::<String>() {

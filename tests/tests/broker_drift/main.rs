@@ -6,11 +6,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test panics")]
 
+mod cluster;
 mod fetch;
 mod groups;
 mod offsets;
 mod peer;
 mod produce;
+mod quotas;
+mod resources;
+mod security;
 mod topics;
 mod transactions;
 
@@ -31,7 +35,11 @@ fn same(story: fn(&mut Peer)) {
              `cargo xtask kafka up` and set MILLSTREAM_KAFKA to the address that it prints"
         );
     };
-    let ours = Broker::in_process().nodes(3).configure(|config| config.auto_create_topics = false);
+    let ours = Broker::in_process().nodes(3).configure(|config| {
+        config.auto_create_topics = false;
+        config.security.authorizer = true;
+        config.security.super_users.push("User:ANONYMOUS".to_owned());
+    });
     let ours = ours.start_blocking().unwrap();
     let told = |bootstrap: &str| {
         let mut peer = Peer::new(bootstrap);
@@ -136,4 +144,64 @@ fn transactions_are_shown_and_aborted_alike() {
 #[test]
 fn fenced_producers_disturb_alike() {
     same(transactions::zombies);
+}
+
+#[test]
+fn rules_of_access_are_kept_alike() {
+    same(security::rules);
+}
+
+#[test]
+fn unknown_rules_are_met_alike() {
+    same(security::unknown_rules);
+}
+
+#[test]
+fn scram_users_are_kept_alike() {
+    same(security::scram);
+}
+
+#[test]
+fn delegation_tokens_are_refused_alike() {
+    same(security::tokens);
+}
+
+#[test]
+fn quotas_are_kept_alike() {
+    same(quotas::quotas);
+}
+
+#[test]
+fn partitions_move_alike() {
+    same(cluster::reassignments);
+}
+
+#[test]
+fn replicas_change_directories_alike() {
+    same(cluster::directories);
+}
+
+#[test]
+fn features_are_changed_alike() {
+    same(cluster::features);
+}
+
+#[test]
+fn the_quorum_is_described_alike() {
+    same(cluster::quorum);
+}
+
+#[test]
+fn consumer_groups_are_described_alike() {
+    same(cluster::consumer_groups);
+}
+
+#[test]
+fn groups_and_metrics_are_configured_alike() {
+    same(resources::groups_and_metrics);
+}
+
+#[test]
+fn nodes_are_configured_alike() {
+    same(resources::nodes);
 }

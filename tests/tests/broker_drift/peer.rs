@@ -85,8 +85,7 @@ impl Peer {
 
     /// Tells something, without what only makes names unique.
     pub(crate) fn tell(&mut self, what: &str, said: impl std::fmt::Display) {
-        let said = said.to_string().replace(&self.suffix, "");
-        self.lines.push(format!("{what}: {said}"));
+        self.lines.push(format!("{what}: {said}").replace(&self.suffix, ""));
     }
 
     pub(crate) fn told(&self) -> String {
@@ -131,6 +130,25 @@ impl Peer {
         name
     }
 
+    /// Creates a topic of one partition with these replicas.
+    pub(crate) fn assigned(&self, name: &str, replicas: &[i32]) -> String {
+        use m::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
+        let name = self.unique(name);
+        let assignment = CreatableReplicaAssignment::default()
+            .with_broker_ids(replicas.iter().map(|id| m::BrokerId(*id)).collect());
+        let topic = CreatableTopic::default()
+            .with_name(topic_name(&name))
+            .with_num_partitions(-1)
+            .with_replication_factor(-1)
+            .with_assignments(vec![assignment]);
+        let request =
+            m::CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+        let answer = self.any().ask(7, &request);
+        assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
+        self.leader(&name);
+        name
+    }
+
     /// The leader of a topic's first partition, once it knows that it leads.
     pub(crate) fn leader(&self, topic: &str) -> (Wire, i32) {
         let wanted =
@@ -171,6 +189,14 @@ impl Peer {
             }
         }
         panic!("{group} has no coordinator");
+    }
+}
+
+/// Waits until something is so: the real one's nodes learn of changes in their own time.
+pub(crate) fn eventually(is: impl Fn() -> bool) {
+    let begun = SystemTime::now();
+    while !is() {
+        assert!(begun.elapsed().unwrap() < PATIENCE, "it never comes to be");
     }
 }
 

@@ -96,7 +96,8 @@ fn topics_are_managed() {
         success(&[&alter[..], &["--delete", "cleanup.policy"]].concat(), "");
         eventually(&["configs", "describe", resource, "-b", bootstrap], |settings| {
             let all = settings.as_array().unwrap().iter();
-            let own: Vec<_> = all.filter(|setting| setting["source"] == "DYNAMIC_TOPIC_CONFIG").collect();
+            let own: Vec<_> =
+                all.filter(|setting| setting["source"] == "DYNAMIC_TOPIC_CONFIG").collect();
             matches!(&own[..], [one] if one["name"] == "retention.ms" && one["value"] == "1000")
         });
 

@@ -5,12 +5,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use millstream_tests::cluster::TestCluster;
-use millstream_tests::deadline::{run, step};
+use millstream_tests::deadline::{pause, run, step};
 use millstream_tests::process;
 use serde_json::Value;
-
-/// How long to wait before looking again.
-const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -68,7 +65,7 @@ pub(crate) fn eventually(arguments: &[&str], is_wanted: impl Fn(&Value) -> bool)
             step(format!("not yet: {value}"));
             seen = value;
         }
-        std::thread::sleep(POLL);
+        pause();
     }
 }
 

@@ -107,7 +107,11 @@ fn allowed(entity: &Entity) -> Result<&'static [&'static str], Refused> {
                 _ => Ok(&[CONNECTION_CREATION_RATE]),
             }
         }
-        _ => Err(invalid("Invalid empty client quota entity")),
+        (true, Some(_)) => Err(invalid(
+            "Invalid quota entity combination, IP entity shouldnot be combined with User or \
+             ClientId",
+        )),
+        (false, None) => Err(invalid("Invalid empty client quota entity")),
     }
 }
 
@@ -121,7 +125,7 @@ fn check_value(op: &OpData, keys: &[&str]) -> Result<(), Refused> {
     }
     let is_whole = (op.value - op.value.round()).abs() <= EPSILON;
     if WHOLE.contains(&key) && !is_whole {
-        return Err(invalid(format!("Configuration {key} must be a Long value")));
+        return Err(invalid(format!("{key} cannot be a fractional value.")));
     }
     Ok(())
 }

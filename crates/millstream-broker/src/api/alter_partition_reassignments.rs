@@ -80,7 +80,7 @@ fn answer(index: i32, refused: Option<Refused>) -> ReassignablePartitionResponse
         None => answer,
         Some(refused) => answer
             .with_error_code(refused.code.code())
-            .with_error_message(Some(text(refused.message))),
+            .with_error_message(Some(refused.message).filter(|why| !why.is_empty()).map(text)),
     }
 }
 

@@ -35,7 +35,11 @@ impl Api for ApiVersionsRequest {
         if call.version < HAS_FEATURES {
             return Served::Now(response);
         }
-        Served::Now(features(response, state.transactions.level(call.node), call.version))
+        let transactions = &state.transactions;
+        let (level, epoch) =
+            (transactions.level(call.node), transactions.features_epoch(call.node));
+        let response = response.with_finalized_features_epoch(epoch);
+        Served::Now(features(response, level, call.version))
     }
 
     fn refuse(&self, _: i16, code: ErrorCode) -> ApiVersionsResponse {
@@ -56,10 +60,7 @@ fn features(response: ApiVersionsResponse, level: i16, version: i16) -> ApiVersi
     // Clients of version 3 cannot read a range that begins at 0 (KIP-584).
     let supported = if version < TELLS_ZERO { Vec::new() } else { vec![supported] };
     let finalized = if level > 0 { vec![finalized] } else { Vec::new() };
-    response
-        .with_supported_features(supported)
-        .with_finalized_features_epoch(1)
-        .with_finalized_features(finalized)
+    response.with_supported_features(supported).with_finalized_features(finalized)
 }
 
 /// The answer to a version that is not known: version 0, which every client can read.

@@ -13,26 +13,26 @@ impl Api for ConsumerGroupDescribeRequest {
     fn serve(self, state: &mut State, call: &Call) -> Served<ConsumerGroupDescribeResponse> {
         let groups = self.group_ids.iter().map(|id| {
             if let Err(code) = state.check_group(call.node, id) {
-                return failed(id, code, &sentence(code));
+                return failed(id, code, None);
             }
             let why = match state.groups.get(id.as_str()) {
                 Some(_) => format!("Group {} is not a consumer group.", id.as_str()),
                 None => format!("Group {} not found.", id.as_str()),
             };
-            failed(id, ErrorCode::GroupIdNotFound, &why)
+            failed(id, ErrorCode::GroupIdNotFound, Some(&why))
         });
         Served::Now(ConsumerGroupDescribeResponse::default().with_groups(groups.collect()))
     }
 
     fn refuse(&self, _: i16, code: ErrorCode) -> ConsumerGroupDescribeResponse {
-        let groups = self.group_ids.iter().map(|id| failed(id, code, &sentence(code)));
+        let groups = self.group_ids.iter().map(|id| failed(id, code, Some(&sentence(code))));
         ConsumerGroupDescribeResponse::default().with_groups(groups.collect())
     }
 }
 
-fn failed(id: &m::GroupId, code: ErrorCode, why: &str) -> DescribedGroup {
+fn failed(id: &m::GroupId, code: ErrorCode, why: Option<&str>) -> DescribedGroup {
     DescribedGroup::default()
         .with_group_id(id.clone())
         .with_error_code(code.code())
-        .with_error_message(Some(text(why)))
+        .with_error_message(why.map(text))
 }

@@ -1,8 +1,7 @@
 //! CreateAcls 1 to the newest: stores rules of access (KIP-290), a result per rule.
 //!
 //! Checked as `AclApis.handleCreateAcls` and `AclControlManager.validateNewAcl` do. Without an
-//! authorizer (`SecurityConfig::authorizer`) every rule is refused with `SECURITY_DISABLED`. An
-//! element that is not known closes the connection, as a request that cannot be read does.
+//! authorizer (`SecurityConfig::authorizer`) every rule is refused with `SECURITY_DISABLED`.
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::create_acls_request::AclCreation;
@@ -13,18 +12,31 @@ use super::{Api, Call, Served, text};
 use crate::core::acl::{Acl, operation, pattern, permission, resource};
 use crate::core::state::{Refused, State};
 
+/// The number of "any" among resource types, operations and permissions.
+const ANY: i8 = 1;
+
 /// What Kafka says where there is no authorizer.
 pub(super) const DISABLED: &str = "No Authorizer is configured.";
 
 impl Api for CreateAclsRequest {
     fn serve(self, state: &mut State, _: &Call) -> Served<CreateAclsResponse> {
-        let acls: Vec<_> = self.creations.iter().map(rule).collect();
-        if acls.iter().any(Acl::is_unknown) {
-            return Served::Close;
+        // Kafka's own classes refuse to hold such a rule, which fails the whole request.
+        let holds_any = |one: &AclCreation| {
+            let pattern = one.resource_pattern_type;
+            [one.resource_type, one.operation, one.permission_type].contains(&ANY)
+                || matches!(pattern, pattern::ANY | pattern::MATCH)
+        };
+        if state.config.security.authorizer && self.creations.iter().any(holds_any) {
+            let results = self.creations.iter().map(|_| {
+                AclCreationResult::default()
+                    .with_error_code(ErrorCode::UnknownServerError.code())
+                    .with_error_message(None)
+            });
+            return Served::Now(CreateAclsResponse::default().with_results(results.collect()));
         }
-        let results = acls.into_iter().map(|acl| {
+        let results = self.creations.iter().map(|creation| {
             let result = AclCreationResult::default();
-            match create(state, acl) {
+            match create(state, rule(creation)) {
                 Ok(()) => result,
                 Err(refused) => result
                     .with_error_code(refused.code.code())
@@ -70,17 +82,24 @@ fn create(state: &mut State, acl: Acl) -> Result<(), Refused> {
     if acl.name.is_empty() {
         return invalid("Invalid empty resource name".to_owned());
     }
-    if acl.resource_type == resource::ANY {
-        return invalid("Invalid resourceType ANY".to_owned());
+    if !(ANY + 1..=resource::LAST).contains(&acl.resource_type) {
+        return invalid("Invalid resourceType UNKNOWN".to_owned());
     }
     if !matches!(acl.pattern_type, pattern::LITERAL | pattern::PREFIXED) {
-        return invalid(format!("Invalid patternType {}", pattern::name(acl.pattern_type)));
+        return invalid("Invalid patternType UNKNOWN".to_owned());
     }
-    if acl.operation == operation::ANY {
-        return invalid("Invalid operation ANY".to_owned());
+    if !(ANY + 1..=operation::LAST).contains(&acl.operation) {
+        return invalid("Invalid operation UNKNOWN".to_owned());
     }
-    if acl.permission == permission::ANY {
-        return invalid("Invalid permissionType ANY".to_owned());
+    if !(ANY + 1..=permission::ALLOW).contains(&acl.permission) {
+        return invalid("Invalid permissionType UNKNOWN".to_owned());
+    }
+    if !acl.principal.contains(':') {
+        return invalid(format!(
+            "Could not parse principal from `{}` (no colon is present separating the principal \
+             type from the principal name)",
+            acl.principal
+        ));
     }
     if state.acls.len() >= state.config.limits.acls {
         return Err(Refused::new(ErrorCode::PolicyViolation, "the cluster keeps no more rules"));

@@ -17,20 +17,29 @@ use crate::core::state::State;
 impl Api for DeleteAclsRequest {
     fn serve(self, state: &mut State, _: &Call) -> Served<DeleteAclsResponse> {
         let filters: Vec<_> = self.filters.iter().map(filter).collect();
-        if filters.iter().any(AclFilter::is_unknown) {
-            return Served::Close;
-        }
         if !state.config.security.authorizer {
             return Served::Now(failed(&self, ErrorCode::SecurityDisabled, DISABLED));
         }
-        let found: Vec<Vec<Acl>> =
-            filters.iter().map(|filter| state.acls.find(filter).cloned().collect()).collect();
-        for gone in found.iter().flatten() {
+        let found: Vec<Result<Vec<Acl>, &str>> = filters
+            .iter()
+            .map(|filter| match filter.unknown() {
+                Some(why) => Err(why),
+                None => Ok(state.acls.find(filter).cloned().collect()),
+            })
+            .collect();
+        for gone in found.iter().flatten().flatten() {
             state.acls.remove(gone);
         }
-        let results = found.iter().map(|acls| {
-            let matching = acls.iter().map(describe).collect();
-            DeleteAclsFilterResult::default().with_matching_acls(matching)
+        let results = found.iter().map(|found| {
+            let result = DeleteAclsFilterResult::default();
+            match found {
+                Ok(acls) => result
+                    .with_error_message(None)
+                    .with_matching_acls(acls.iter().map(describe).collect()),
+                Err(why) => result
+                    .with_error_code(ErrorCode::InvalidRequest.code())
+                    .with_error_message(Some(text(why))),
+            }
         });
         Served::Now(DeleteAclsResponse::default().with_filter_results(results.collect()))
     }
@@ -63,6 +72,7 @@ fn filter(filter: &DeleteAclsFilter) -> AclFilter {
 
 fn describe(acl: &Acl) -> DeleteAclsMatchingAcl {
     DeleteAclsMatchingAcl::default()
+        .with_error_message(None)
         .with_resource_type(acl.resource_type)
         .with_resource_name(text(&acl.name))
         .with_pattern_type(acl.pattern_type)

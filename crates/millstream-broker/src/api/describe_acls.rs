@@ -19,9 +19,6 @@ impl Api for DescribeAclsRequest {
             operation: self.operation,
             permission: self.permission_type,
         };
-        if filter.is_unknown() {
-            return Served::Close;
-        }
         let response = DescribeAclsResponse::default();
         if !state.config.security.authorizer {
             return Served::Now(

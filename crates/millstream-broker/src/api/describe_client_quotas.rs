@@ -74,10 +74,10 @@ fn components(components: &[ComponentData]) -> Result<Wanted<'_>, Refused> {
     for component in components {
         let kind = component.entity_type.as_str();
         if kind.is_empty() {
-            return invalid("Unexpected empty filter component entity type".to_owned());
+            return invalid("Invalid empty entity type.".to_owned());
         }
         if ![USER, CLIENT_ID, IP].contains(&kind) {
-            let why = format!("Custom entity type {kind} not supported");
+            let why = format!("Unsupported entity type {kind}");
             return Err(Refused::new(ErrorCode::UnsupportedVersion, why));
         }
         let found = match component.match_type {
@@ -87,13 +87,15 @@ fn components(components: &[ComponentData]) -> Result<Wanted<'_>, Refused> {
             other => return invalid(format!("Unexpected match type: {other}")),
         };
         if wanted.insert(kind, found).is_some() {
-            return invalid(format!("Duplicate {kind} filter component entity type"));
+            return invalid(format!(
+                "Entity type {kind} cannot appear more than once in the filter."
+            ));
         }
     }
     let mixed = wanted.contains_key(IP) && wanted.len() > 1;
     if mixed {
         return invalid(
-            "Invalid entity filter component combination, IP filter component should not be used \
+            "Invalid entity filter component combination. IP filter component should not be used \
              with user or clientId filter component."
                 .to_owned(),
         );

@@ -45,7 +45,7 @@ impl Api for DescribeQuorumRequest {
                 .with_port(node.port);
             Node::default().with_node_id(m::BrokerId(node.id.0)).with_listeners(vec![listener])
         });
-        Served::Now(response.with_error_message(None).with_nodes(nodes.collect()))
+        Served::Now(response.with_nodes(nodes.collect()))
     }
 
     fn refuse(&self, version: i16, code: ErrorCode) -> DescribeQuorumResponse {
@@ -66,12 +66,11 @@ fn describe(state: &State, call: &Call) -> PartitionData {
         }
         voter.with_last_fetch_timestamp(call.wall.0).with_last_caught_up_timestamp(call.wall.0)
     });
-    let data = PartitionData::default()
+    PartitionData::default()
         .with_leader_id(m::BrokerId(state.nodes.controller().0))
         .with_leader_epoch(1)
         .with_high_watermark(end)
-        .with_current_voters(voters.collect());
-    if call.version < TELLS_NODES { data } else { data.with_error_message(None) }
+        .with_current_voters(voters.collect())
 }
 
 fn refuse_partitions(

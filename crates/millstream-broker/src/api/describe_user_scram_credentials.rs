@@ -60,7 +60,7 @@ fn describe(state: &State, user: &str, twice: bool) -> DescribeUserScramCredenti
                     .with_mechanism(mechanism.number())
                     .with_iterations(*iterations)
             });
-            result.with_error_message(None).with_credential_infos(infos.collect())
+            result.with_credential_infos(infos.collect())
         }
     }
 }

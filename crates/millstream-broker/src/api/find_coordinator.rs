@@ -2,7 +2,7 @@
 //! several keys at once from version 4.
 //!
 //! A key's home node follows from Java's hash of it; when that node is dead the next one alive
-//! stands in. Omitted: share coordinators (`INVALID_REQUEST`, which clients take for final).
+//! stands in, and tests move it. Omitted: share coordinators (`INVALID_REQUEST`, which clients take for final).
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages as m;

@@ -6,12 +6,15 @@ use millstream_protocol::messages::{
     AddRaftVoterRequest, AddRaftVoterResponse, RemoveRaftVoterRequest, RemoveRaftVoterResponse,
 };
 
+use uuid::Uuid;
+
 use super::{Api, Call, Served, sentence, text};
 use crate::core::state::State;
 
 impl Api for AddRaftVoterRequest {
     fn serve(self, state: &mut State, _: &Call) -> Served<AddRaftVoterResponse> {
-        let (code, why) = refusal(state, self.cluster_id.as_deref(), "adding");
+        let directory = self.voter_directory_id;
+        let (code, why) = refusal(state, self.cluster_id.as_deref(), directory, ["adding", "Add"]);
         Served::Now(
             AddRaftVoterResponse::default()
                 .with_error_code(code.code())
@@ -28,7 +31,9 @@ impl Api for AddRaftVoterRequest {
 
 impl Api for RemoveRaftVoterRequest {
     fn serve(self, state: &mut State, _: &Call) -> Served<RemoveRaftVoterResponse> {
-        let (code, why) = refusal(state, self.cluster_id.as_deref(), "removing");
+        let directory = self.voter_directory_id;
+        let (code, why) =
+            refusal(state, self.cluster_id.as_deref(), directory, ["removing", "Remove"]);
         Served::Now(
             RemoveRaftVoterResponse::default()
                 .with_error_code(code.code())
@@ -43,10 +48,19 @@ impl Api for RemoveRaftVoterRequest {
     }
 }
 
-fn refusal(state: &State, cluster: Option<&str>, doing: &str) -> (ErrorCode, String) {
+fn refusal(
+    state: &State,
+    cluster: Option<&str>,
+    directory: Uuid,
+    [doing, verb]: [&str; 2],
+) -> (ErrorCode, String) {
     if cluster.is_some_and(|id| id != state.cluster_id.as_str()) {
         let code = ErrorCode::InconsistentClusterId;
         return (code, sentence(code).to_string());
+    }
+    if directory.is_nil() {
+        let why = format!("{verb} voter request didn't include a valid voter");
+        return (ErrorCode::InvalidRequest, why);
     }
     let why =
         format!("Cluster doesn't support {doing} voter because the kraft.version feature is 0");

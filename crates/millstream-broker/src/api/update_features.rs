@@ -1,7 +1,7 @@
 //! UpdateFeatures 0 to the newest: raises and lowers finalised features (KIP-584), checked as
 //! `FeatureControlManager` does. The one feature is `transaction.version`.
 //!
-//! From version 2 on the answer is one for all; one that fails lets all fail.
+//! One that fails lets all fail, with one error for the whole in every version.
 
 use millstream_protocol::ErrorCode;
 use millstream_protocol::messages::update_features_request::FeatureUpdateKey;
@@ -17,7 +17,7 @@ const TRANSACTION_VERSION: &str = "transaction.version";
 const NEWEST: i16 = 2;
 /// The first version with types of upgrade.
 const HAS_TYPES: i16 = 1;
-/// The first version without an answer by feature.
+/// The first version that names no features in the answer.
 const ONE_ANSWER: i16 = 2;
 /// `FeatureUpdate.UpgradeType`.
 const UPGRADE: i8 = 1;
@@ -39,17 +39,18 @@ impl Api for UpdateFeaturesRequest {
             }
         }
         let mut response = UpdateFeaturesResponse::default().with_error_message(None);
-        if call.version < ONE_ANSWER {
-            let updates = self.feature_updates.iter().zip(&checks);
-            response.results =
-                updates.map(|(update, check)| result(update, check.as_ref().err())).collect();
-        } else if let Some(refused) = failed {
+        if let Some(refused) = failed {
             let why = format!(
                 "The update failed for all features since the following feature had an error: {}",
                 refused.message
             );
             response =
                 response.with_error_code(refused.code.code()).with_error_message(Some(text(why)));
+        } else if call.version < ONE_ANSWER {
+            let updates = self.feature_updates.iter();
+            // Kafka puts the name of the code where there is no error.
+            let done = Refused::new(ErrorCode::None, "NONE");
+            response.results = updates.map(|update| result(update, Some(&done))).collect();
         }
         Served::Now(response)
     }

@@ -27,17 +27,6 @@ pub(crate) mod pattern {
     pub(crate) const MATCH: i8 = 2;
     pub(crate) const LITERAL: i8 = 3;
     pub(crate) const PREFIXED: i8 = 4;
-
-    /// Kafka's name of a type.
-    pub(crate) const fn name(kind: i8) -> &'static str {
-        match kind {
-            ANY => "ANY",
-            MATCH => "MATCH",
-            LITERAL => "LITERAL",
-            PREFIXED => "PREFIXED",
-            _ => "UNKNOWN",
-        }
-    }
 }
 
 /// Operations.
@@ -93,12 +82,17 @@ pub(crate) struct AclFilter {
 }
 
 impl AclFilter {
-    /// Whether a part of it is of a kind that this broker does not know.
-    pub(crate) const fn is_unknown(&self) -> bool {
-        !(known(self.resource_type, resource::LAST)
-            && known(self.pattern_type, pattern::PREFIXED)
-            && known(self.operation, operation::LAST)
-            && known(self.permission, permission::ALLOW))
+    /// What of it is of a kind that this broker does not know, as Kafka says it.
+    pub(crate) const fn unknown(&self) -> Option<&'static str> {
+        if !known(self.resource_type, resource::LAST)
+            || !known(self.pattern_type, pattern::PREFIXED)
+        {
+            return Some("Unknown patternFilter.");
+        }
+        if !known(self.operation, operation::LAST) || !known(self.permission, permission::ALLOW) {
+            return Some("Unknown entryFilter.");
+        }
+        None
     }
 
     /// Whether a rule is meant (`AclBindingFilter.matches`).
@@ -135,14 +129,6 @@ const fn known(number: i8, last: i8) -> bool {
 }
 
 impl Acl {
-    /// Whether a part of it is of a kind that this broker does not know.
-    pub(crate) const fn is_unknown(&self) -> bool {
-        !(known(self.resource_type, resource::LAST)
-            && known(self.pattern_type, pattern::PREFIXED)
-            && known(self.operation, operation::LAST)
-            && known(self.permission, permission::ALLOW))
-    }
-
     /// Whether its pattern covers the resource of this name.
     fn covers(&self, name: &str) -> bool {
         match self.pattern_type {
@@ -320,6 +306,6 @@ mod tests {
         other.operation = operation::WRITE;
         assert!(!other.matches(&all));
         other.operation = operation::LAST + 1;
-        assert!(other.is_unknown());
+        assert_eq!(other.unknown(), Some("Unknown entryFilter."));
     }
 }

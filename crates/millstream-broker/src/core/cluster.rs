@@ -144,6 +144,7 @@ impl Cluster {
             match timer {
                 Timer::Connection(id) => self.wait_is_over(id, now),
                 Timer::Group(id) => self.state.group_timeout(&id, now),
+                Timer::GroupsLoaded => self.state.group_placement.loaded(now),
                 Timer::Reassignments => self.state.complete_moves(now),
                 Timer::Transaction(id) => {
                     let at = Moment { now, wall: self.wall(now) };

@@ -89,6 +89,9 @@ pub struct GroupConfig {
     pub max_size: usize,
     /// The most bytes of the text that a group keeps with an offset.
     pub offset_metadata_max_bytes: usize,
+    /// How long a node loads after it became coordinator of groups. None here: a test should not
+    /// wait.
+    pub load_time: Duration,
 }
 
 /// How transactions and idempotent producers behave.
@@ -158,6 +161,7 @@ impl Default for GroupConfig {
             new_member_join_timeout: Duration::from_secs(300),
             max_size: 10_000,
             offset_metadata_max_bytes: 4096,
+            load_time: Duration::ZERO,
         }
     }
 }

@@ -24,24 +24,28 @@ pub(crate) enum Kind {
     Long(i64),
     /// A fraction from 0 to 1.
     Ratio,
+    /// Words that its owner checks.
+    Text,
+    /// Not known to Kafka.
+    Unknown,
 }
 
-/// A configuration that topics have.
+/// A configuration that a kind of resource has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TopicConfig {
+pub(crate) struct ConfigKey {
     pub(crate) name: &'static str,
     pub(crate) default: &'static str,
     pub(crate) kind: Kind,
 }
 
-const fn config(name: &'static str, default: &'static str, kind: Kind) -> TopicConfig {
-    TopicConfig { name, default, kind }
+pub(crate) const fn config(name: &'static str, default: &'static str, kind: Kind) -> ConfigKey {
+    ConfigKey { name, default, kind }
 }
 
 const FOREVER: &str = "9223372036854775807";
 
 /// Every topic configuration, by name (`TopicConfig.java`, `LogConfig.java`).
-pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
+pub(crate) const TOPIC_CONFIGS: &[ConfigKey] = &[
     config("cleanup.policy", "delete", Kind::List(Some(&["compact", "delete"]))),
     config("compression.gzip.level", "-1", Kind::Int(-1)),
     config("compression.lz4.level", "9", Kind::Int(1)),
@@ -82,7 +86,7 @@ pub(crate) const TOPIC_CONFIGS: &[TopicConfig] = &[
 ];
 
 /// The configuration of this name.
-pub(crate) fn find(name: &str) -> Option<&'static TopicConfig> {
+pub(crate) fn find(name: &str) -> Option<&'static ConfigKey> {
     TOPIC_CONFIGS.iter().find(|config| config.name == name)
 }
 
@@ -90,8 +94,9 @@ impl Kind {
     /// The number of the type in DescribeConfigs (`ConfigType` in `DescribeConfigsResponse.java`).
     pub(crate) const fn code(self) -> i8 {
         match self {
+            Self::Unknown => 0,
             Self::Boolean => 1,
-            Self::OneOf(_) => 2,
+            Self::OneOf(_) | Self::Text => 2,
             Self::Int(_) => 3,
             Self::Long(_) => 5,
             Self::Ratio => 6,
@@ -100,7 +105,7 @@ impl Kind {
     }
 
     /// What is wrong with a value: the part that is, and why.
-    fn accepts(self, value: &str) -> Result<(), (String, String)> {
+    pub(crate) fn accepts(self, value: &str) -> Result<(), (String, String)> {
         let value = value.trim();
         let wrong = |why: String| Err((value.to_owned(), why));
         let at_least = |fits: bool, min: String| match fits {
@@ -113,7 +118,7 @@ impl Kind {
             Self::Boolean => wrong("Expected value to be either true or false".to_owned()),
             Self::OneOf(words) if words.contains(&value) => Ok(()),
             Self::OneOf(words) => wrong(format!("String must be one of: {}", words.join(", "))),
-            Self::List(None) => Ok(()),
+            Self::List(None) | Self::Text | Self::Unknown => Ok(()),
             Self::List(Some(words)) => {
                 let mut parts = value.split(',').map(str::trim);
                 match parts.find(|part| !words.contains(part)) {

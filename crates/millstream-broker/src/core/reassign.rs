@@ -133,7 +133,7 @@ impl State {
         self.change(topic, index, |partition, nodes| {
             if partition.reassignment.is_none() {
                 let code = ErrorCode::NoReassignmentInProgress;
-                return Err(Refused::new(code, "No partition reassignment is in progress."));
+                return Err(Refused::new(code, ""));
             }
             partition.end_move(nodes, true);
             Ok(())

@@ -13,7 +13,9 @@ use super::configs::TopicConfigs;
 use super::connection::ConnectionId;
 use super::group::Groups;
 use super::node::Nodes;
+use super::placement::Placement;
 use super::quota::{Client, Quotas};
+use super::resource::ResourceConfigs;
 use super::rng::Rng;
 use super::scram::ScramUsers;
 use super::session::SessionCache;
@@ -45,10 +47,14 @@ pub(crate) struct State {
     pub(crate) nodes: Nodes,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    /// Who coordinates groups.
+    pub(crate) group_placement: Placement,
     pub(crate) transactions: Transactions,
     pub(crate) acls: Acls,
     pub(crate) quotas: Quotas,
     pub(crate) scram: ScramUsers,
+    /// Configurations of all but topics.
+    pub(crate) configs: ResourceConfigs,
     /// How long the client of the request being served is throttled for what it did.
     pub(crate) throttle: Duration,
     pub(crate) sessions: BTreeMap<BrokerId, SessionCache>,
@@ -77,6 +83,7 @@ impl State {
         let cluster_id = config.cluster_id.clone();
         let nodes = Nodes::new(config.nodes);
         Self {
+            group_placement: Placement::new(&nodes),
             transactions: Transactions::new(&nodes, config.transactions.version),
             cluster_id: cluster_id.unwrap_or_else(|| rng.text_id().into()),
             nodes,
@@ -84,6 +91,7 @@ impl State {
             acls: Acls::default(),
             quotas: Quotas::default(),
             scram: ScramUsers::default(),
+            configs: ResourceConfigs::default(),
             throttle: Duration::ZERO,
             groups: Groups::new(),
             sessions: BTreeMap::new(),
@@ -187,9 +195,9 @@ impl State {
         }
     }
 
-    /// The node that coordinates a group or another keyed thing.
+    /// The node that coordinates a group.
     pub(crate) fn coordinator_of(&self, key: &str) -> Option<BrokerId> {
-        self.nodes.coordinator(key_hash(key)).map(|node| node.id)
+        self.group_placement.coordinator(key)
     }
 
     /// Whether `node` coordinates a group, and the group has a name.
@@ -200,13 +208,9 @@ impl State {
         self.check_coordinator(node, id)
     }
 
-    /// Whether `node` coordinates `key`.
+    /// Whether `node` coordinates a group, and has loaded it.
     pub(crate) fn check_coordinator(&self, node: BrokerId, key: &str) -> Result<(), ErrorCode> {
-        match self.coordinator_of(key) {
-            Some(id) if id == node => Ok(()),
-            Some(_) => Err(ErrorCode::NotCoordinator),
-            None => Err(ErrorCode::CoordinatorNotAvailable),
-        }
+        self.group_placement.check_told(node, key)
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Connection(ConnectionId),
     /// The members and the rebalance of a group.
     Group(GroupId),
+    /// A coordinator of groups has loaded.
+    GroupsLoaded,
     /// The timeout or the markers of a transaction, by its id.
     Transaction(String),
     /// Partitions that move to other replicas.

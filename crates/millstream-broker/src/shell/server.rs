@@ -111,9 +111,9 @@ impl Server {
                 listener.map_err(|source| StartError::Listen { node: node.0, address, source })?;
             let bound = listener.local_addr().unwrap_or(address);
             // Nodes beyond the last address told share it.
-            let told = advertise.get(usize::from(index)).or(advertise.last());
+            let told = advertise.get(usize::from(index)).or_else(|| advertise.last());
             let host = told.map_or_else(|| bound.ip().to_string(), |told| told.host.clone());
-            let port = told.and_then(|told| told.port).unwrap_or(bound.port());
+            let port = told.and_then(|told| told.port).unwrap_or_else(|| bound.port());
             // The node is one that the cluster just named.
             let _ = cluster.set_address(node, host, port);
             listeners.push((node, bound, listener));

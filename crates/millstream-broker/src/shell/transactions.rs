@@ -1,4 +1,4 @@
-//! The controls of transactions on a running cluster.
+//! The controls of transactions and coordinators on a running cluster.
 
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,26 @@ impl RunningCluster {
         self.hub.with(|cluster| {
             cluster.load_transaction_coordinator(transactional_id, time, Instant::now());
         });
+    }
+
+    /// Makes a node the coordinator of a group, and of others in the same slot. Clients of the old one
+    /// learn `NOT_COORDINATOR`.
+    ///
+    /// # Errors
+    /// There is no such node, or it is down.
+    pub fn move_group_coordinator(
+        &self,
+        group: &str,
+        node: impl Into<BrokerId>,
+    ) -> Result<(), ControlError> {
+        let node = node.into();
+        self.hub.with(|cluster| cluster.move_group_coordinator(group, node, Instant::now()))
+    }
+
+    /// Lets the coordinator of a group load for so long: until then it answers
+    /// `COORDINATOR_LOAD_IN_PROGRESS`.
+    pub fn load_group_coordinator(&self, group: &str, time: Duration) {
+        self.hub.with(|cluster| cluster.load_group_coordinator(group, time, Instant::now()));
     }
 
     /// How long markers take from now on. Until they are written, a transaction that ended stands

@@ -17,6 +17,8 @@ pub(crate) const START: i64 = 1_700_000_000_000;
 pub(crate) struct Bench {
     pub(crate) cluster: Cluster,
     pub(crate) now: Instant,
+    /// What the client calls itself.
+    pub(crate) client: &'static str,
     correlation: i32,
     inbox: Vec<(ConnectionId, Output)>,
 }
@@ -44,7 +46,7 @@ impl Bench {
         for (node, port) in cluster.nodes().into_iter().zip(9001..) {
             cluster.set_address(node, "broker", port).unwrap();
         }
-        Self { cluster, now, correlation: 0, inbox: Vec::new() }
+        Self { cluster, now, client: "bench", correlation: 0, inbox: Vec::new() }
     }
 
     /// A topic whose partitions are led by the nodes in turn, from node 1 on, if it is the first.
@@ -66,7 +68,7 @@ impl Bench {
     ) -> Sent {
         self.correlation += 1;
         let mut frame = BytesMut::new();
-        encode_request(version, self.correlation, Some("bench"), request, &mut frame).unwrap();
+        encode_request(version, self.correlation, Some(self.client), request, &mut frame).unwrap();
         self.send_frame(connection, frame.split_off(4).freeze());
         Sent { connection, version, correlation: self.correlation }
     }

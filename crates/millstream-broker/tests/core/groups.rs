@@ -549,3 +549,49 @@ fn a_note_may_be_so_long_and_no_longer() {
     assert_eq!(alone.commit(&mut bench, 1), ErrorCode::OffsetMetadataTooLarge);
     assert_eq!(committed(&mut bench), []);
 }
+
+#[test]
+fn a_moved_coordinator_sends_those_who_wait_to_the_next() {
+    let mut bench = Bench::new(2);
+    let home = |bench: &mut Bench| {
+        let request = m::FindCoordinatorRequest::default().with_key(text(GROUP));
+        bench.ask(1, 3, &request).node_id.0
+    };
+    // The players are at node 1.
+    bench.cluster.move_group_coordinator(GROUP, 1.into(), bench.now).unwrap();
+    assert_eq!(home(&mut bench), 1);
+    let (first, second) = two(&mut bench);
+    let joining = first.send_join(&mut bench);
+    bench.cluster.move_group_coordinator(GROUP, 2.into(), bench.now).unwrap();
+    assert_eq!(home(&mut bench), 2);
+    let answer = bench.answer::<m::JoinGroupRequest>(joining).expect("it is sent on");
+    assert_eq!(ErrorCode::from(answer.error_code), ErrorCode::NotCoordinator);
+    assert_eq!(second.heartbeat(&mut bench), ErrorCode::NotCoordinator);
+    bench.cluster.move_group_coordinator(GROUP, 1.into(), bench.now).unwrap();
+    assert_eq!(second.heartbeat(&mut bench), ErrorCode::RebalanceInProgress);
+    let unknown = bench.cluster.move_group_coordinator(GROUP, 7.into(), bench.now);
+    assert!(unknown.is_err());
+}
+
+#[test]
+fn a_loading_coordinator_of_groups_asks_to_come_again() {
+    let mut bench = Bench::with(2, |config| {
+        config.groups.load_time = Duration::from_millis(30);
+    });
+    bench.cluster.move_group_coordinator(GROUP, 1.into(), bench.now).unwrap();
+    bench.pass(Duration::from_millis(30));
+    let (first, _) = two(&mut bench);
+    bench.cluster.load_group_coordinator(GROUP, Duration::from_millis(50), bench.now);
+    assert_eq!(first.heartbeat(&mut bench), ErrorCode::CoordinatorLoadInProgress);
+    assert_eq!(first.commit(&mut bench, 1), ErrorCode::CoordinatorLoadInProgress);
+    bench.pass(Duration::from_millis(50));
+    assert_eq!(first.heartbeat(&mut bench), ErrorCode::None);
+    bench.cluster.crash_node(2.into(), bench.now).unwrap();
+    bench.cluster.restart_node(2.into(), bench.now).unwrap();
+    assert_eq!(first.heartbeat(&mut bench), ErrorCode::None, "it was not moved");
+    bench.cluster.move_group_coordinator(GROUP, 2.into(), bench.now).unwrap();
+    bench.cluster.move_group_coordinator(GROUP, 1.into(), bench.now).unwrap();
+    assert_eq!(first.heartbeat(&mut bench), ErrorCode::CoordinatorLoadInProgress);
+    bench.pass(Duration::from_millis(30));
+    assert_eq!(first.heartbeat(&mut bench), ErrorCode::None);
+}

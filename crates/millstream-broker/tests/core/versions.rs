@@ -515,7 +515,7 @@ fn configs_and_directories() {
         &list,
         |_, request| request,
         |version, answer| {
-            let found = if version >= 1 { 2 } else { 0 };
+            let found = if version >= 1 { 3 } else { 0 };
             assert_eq!(answer.config_resources.len(), found, "{version}");
         },
     );

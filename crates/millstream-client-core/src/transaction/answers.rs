@@ -13,7 +13,7 @@ use millstream_types::{ProducerEpoch, ProducerId, TopicId, TopicName, TopicParti
 use super::action::{Action, Api, action};
 use super::calls::Call;
 use super::command::TransactionCompletion;
-use super::error::{CommitFailure, TransactionError, TransactionOutcome};
+use super::error::{TransactionError, TransactionOutcome};
 use super::machine::{Identity, TransactionMachine};
 use super::state::TransactionState;
 use super::version::{END_TXN_V2, TransactionVersion};
@@ -131,6 +131,7 @@ impl TransactionMachine {
     fn take_next_epoch(&mut self, version: i16, answer: &EndTxnResponse) {
         if version >= END_TXN_V2 && answer.producer_id.0 >= 0 {
             self.needs_epoch = false;
+            self.may_be_renewed = false;
             self.identity = Some(Identity {
                 id: ProducerId(answer.producer_id.0),
                 epoch: ProducerEpoch(answer.producer_epoch),
@@ -175,6 +176,11 @@ impl TransactionMachine {
                 }
             }
             Call::End { commit: true } => self.ended(TransactionOutcome::Committed, cx),
+            // With version 1 a late request may have opened another transaction in this epoch, and
+            // that is what was aborted.
+            Call::End { commit: false } if self.current.may_be_committed && self.needs_epoch => {
+                self.ended(TransactionOutcome::Undetermined, cx);
+            }
             Call::End { commit: false } => self.ended(TransactionOutcome::Aborted, cx),
         }
     }
@@ -218,16 +224,15 @@ impl TransactionMachine {
                 self.needs_epoch = true;
                 self.fail(self.error(&call, said), producer, cx);
             }
-            Action::Forgotten => self.end_forgotten(code, cx),
-            Action::NotOngoing => {
+            Action::NotOngoing if matches!(call, Call::End { commit: true }) => {
+                // It is not committed, for a commit that comes again is known as such; unless a late
+                // renewal of the epoch has wiped that knowledge out. An abort is answered alike, or
+                // ends what is left.
+                self.current.may_be_committed &= self.may_be_renewed;
                 self.needs_epoch = true;
-                if matches!(call, Call::End { commit: true }) {
-                    // It is not committed; an abort is answered so too, or ends what is left.
-                    self.fail(TransactionError::NotOngoing { code }, producer, cx);
-                } else {
-                    self.ended(TransactionOutcome::Aborted, cx);
-                }
+                self.fail(TransactionError::NotOngoing { code }, producer, cx);
             }
+            Action::NotOngoing | Action::Forgotten => self.end_unheard(code, cx),
             Action::Fenced | Action::Fatal => {
                 let error = self.final_error(action, call.name(), code);
                 self.fail_for_good(error, producer, cx);
@@ -265,17 +270,15 @@ impl TransactionMachine {
         }
     }
 
-    /// The coordinator has forgotten who was to end the transaction.
-    fn end_forgotten(&mut self, code: ErrorCode, cx: &mut Cx<'_>) {
+    /// The coordinator has no transaction to end, or has forgotten whose it was.
+    fn end_unheard(&mut self, code: ErrorCode, cx: &mut Cx<'_>) {
         self.needs_epoch = true;
-        if self.state.is_committing() && self.current.may_be_committed {
-            let error = TransactionError::NotOngoing { code };
-            self.tell_commit(|| Err(CommitFailure::Unknown(error.clone())), cx);
-            return self.ended(TransactionOutcome::Undetermined, cx);
+        self.current.failure.get_or_insert(TransactionError::NotOngoing { code });
+        if self.current.may_be_committed {
+            self.ended(TransactionOutcome::Undetermined, cx);
+        } else {
+            self.ended(TransactionOutcome::Aborted, cx);
         }
-        let error = TransactionError::NotOngoing { code };
-        self.tell_commit(|| Err(CommitFailure::NotCommitted(error.clone())), cx);
-        self.ended(TransactionOutcome::Aborted, cx);
     }
 
     /// The group has moved past the member that committed. A consumer that kept its partitions
@@ -327,8 +330,9 @@ impl TransactionMachine {
             self.note_unknown(&call);
             // It may arrive late. Within one epoch it would act on the next transaction
             // (KAFKA-17754); with version 2 that has an epoch of its own.
-            self.needs_epoch |=
-                self.version == TransactionVersion::V1 && !matches!(call, Call::Init);
+            let is_init = matches!(call, Call::Init);
+            self.needs_epoch |= self.version == TransactionVersion::V1 && !is_init;
+            self.may_be_renewed |= is_init;
         }
         match failure {
             RequestFailure::NoCoordinator { error, .. } => {

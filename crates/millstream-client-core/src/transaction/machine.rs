@@ -74,6 +74,8 @@ pub struct TransactionMachine {
     pub(super) waiters: Vec<Waiter>,
     /// No transaction may begin in this epoch any more.
     pub(super) needs_epoch: bool,
+    /// A renewal of the epoch before may still arrive.
+    pub(super) may_be_renewed: bool,
     previous: Option<(u64, TransactionOutcome)>,
     /// Why nothing goes on.
     fatal: Option<TransactionError>,
@@ -130,6 +132,7 @@ impl TransactionMachine {
             last_error: None,
             waiters: Vec::new(),
             needs_epoch: false,
+            may_be_renewed: false,
             previous: None,
             fatal: None,
             closing: None,
@@ -234,6 +237,10 @@ impl TransactionMachine {
         debug_assert!(self.state.may_become(to), "{} may not become {to}", self.state);
         tracing::debug!(id = %self.config.transactional_id, from = %self.state, %to, "transaction");
         self.state = to;
+        if to == TransactionState::Initializing {
+            // Of an epoch before the last one the coordinator takes none.
+            self.may_be_renewed = false;
+        }
         self.failures = 0;
         self.not_before = None;
     }
@@ -338,7 +345,10 @@ impl TransactionMachine {
             TransactionState::InTransaction => self.enter(TransactionState::Failed),
             TransactionState::Committing | TransactionState::InDoubt => {
                 self.enter(TransactionState::Aborting);
-                self.tell_commit(|| Err(CommitFailure::NotCommitted(error.clone())), cx);
+                // If the commit may have taken effect, the abort tells whether it has.
+                if !self.current.may_be_committed {
+                    self.tell_commit(|| Err(CommitFailure::NotCommitted(error.clone())), cx);
+                }
             }
             _ => return,
         }
@@ -356,7 +366,7 @@ impl TransactionMachine {
         cx: &mut Cx<'_>,
     ) {
         tracing::warn!(id = %self.config.transactional_id, %error, "a transactional producer ends");
-        let may_be_committed = self.state.is_committing() && self.current.may_be_committed;
+        let may_be_committed = self.may_be_committed();
         let outcome = if may_be_committed {
             TransactionOutcome::Undetermined
         } else {
@@ -429,9 +439,14 @@ impl TransactionMachine {
         } else {
             self.enter(TransactionState::Ready);
         }
-        if outcome == TransactionOutcome::Committed {
-            self.tell_commit(|| Ok(()), cx);
-        }
+        let failure = self.current.failure.take();
+        let failure = || failure.clone().unwrap_or(TransactionError::Aborted { reason: None });
+        let result = || match outcome {
+            TransactionOutcome::Committed => Ok(()),
+            TransactionOutcome::Aborted => Err(CommitFailure::NotCommitted(failure())),
+            TransactionOutcome::Undetermined => Err(CommitFailure::Unknown(failure())),
+        };
+        self.tell_commit(result, cx);
         self.tell_aborted(cx);
         self.current = Current::default();
     }

@@ -27,6 +27,8 @@ mod command;
 mod error;
 mod machine;
 mod state;
+#[cfg(test)]
+mod tests;
 mod version;
 mod waiting;
 

@@ -202,7 +202,7 @@ impl TransactionMachine {
     /// Whether a commit may have taken effect, as far as is known now.
     pub(super) fn may_be_committed(&self) -> bool {
         let is_sent = self.in_flight.as_ref().is_some_and(|request| request.is_commit());
-        self.state.is_committing() && (self.current.may_be_committed || is_sent)
+        self.current.may_be_committed || is_sent
     }
 
     /// Tells those whose time is up.

@@ -72,7 +72,7 @@ impl<T> List<T> for Vec<T> {
     fn list(&mut self) -> Option<&mut Self> {
         Some(self)
     }
-    fn with(list: Vec<T>) -> Self {
+    fn with(list: Self) -> Self {
         list
     }
 }

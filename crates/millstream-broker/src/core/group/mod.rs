@@ -12,6 +12,7 @@ mod leave;
 mod member;
 mod offsets;
 mod rebalance;
+mod resign;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -255,7 +255,8 @@ impl State {
 
     /// Nodes or leaders changed: coordinators are found anew, and markers that could not be written
     /// are tried again.
-    pub(crate) fn resume_transactions(&mut self, at: Moment) {
+    pub(crate) fn resume_coordinators(&mut self, at: Moment) {
+        self.resume_groups(at.now);
         let loaded = at.now + self.config.transactions.load_time;
         self.transactions.placement.elect(&self.nodes, loaded);
         let waiting: Vec<(String, bool, Option<Instant>)> = self

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use millstream_protocol::ErrorCode;
 use millstream_types::{Offset, TopicPartition};
 
-use super::{Moment, OFFSETS_TOPIC, Producer, Transactions, slot_of};
+use super::{Moment, OFFSETS_TOPIC, Producer, Transactions};
+use crate::core::placement::slot_of;
 use crate::core::producers::Marker;
 use crate::core::state::State;
 

@@ -8,7 +8,6 @@
 mod coordinator;
 mod markers;
 mod metadata;
-mod placement;
 mod snapshot;
 mod state;
 
@@ -18,9 +17,9 @@ use std::time::{Duration, Instant};
 use millstream_types::{BrokerId, ProducerEpoch, ProducerId, Timestamp};
 
 use super::node::Nodes;
+use super::placement::Placement;
 use super::producers::Producers;
 pub(crate) use metadata::Transaction;
-pub(crate) use placement::{Placement, slot_of};
 pub use snapshot::TransactionSnapshot;
 pub(crate) use state::TransactionState;
 
@@ -78,6 +77,8 @@ pub(crate) struct Transactions {
     /// Nodes that show another finalised `transaction.version` than the cluster.
     skewed: BTreeMap<BrokerId, i16>,
     level: i16,
+    /// How often the level was set.
+    changes: i64,
 }
 
 impl Transactions {
@@ -89,12 +90,18 @@ impl Transactions {
             marker_delay: Duration::ZERO,
             skewed: BTreeMap::new(),
             level,
+            changes: 1,
         }
     }
 
     /// The finalised `transaction.version`, as a node knows it.
     pub(crate) fn level(&self, node: BrokerId) -> i16 {
         self.skewed.get(&node).copied().unwrap_or(self.level)
+    }
+
+    /// The epoch of the features that a node knows: a node that lags behind knows an older one.
+    pub(crate) fn features_epoch(&self, node: BrokerId) -> i64 {
+        self.changes + i64::from((self.level(node) - self.level).signum())
     }
 
     /// Sets the finalised version, for one node or for all.
@@ -106,6 +113,7 @@ impl Transactions {
             None => {
                 self.skewed.clear();
                 self.level = level;
+                self.changes += 1;
             }
         }
     }

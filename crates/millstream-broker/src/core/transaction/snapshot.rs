@@ -81,6 +81,30 @@ impl Cluster {
         self.state.transactions.placement.load(transactional_id, now + time);
     }
 
+    /// Makes a node the coordinator of a group (and of others in the same slot), which then loads for
+    /// `ClusterConfig::groups.load_time`. Clients of the old one learn `NOT_COORDINATOR`, those that
+    /// wait in a rebalance at once.
+    ///
+    /// # Errors
+    /// There is no such node, or it is down.
+    pub fn move_group_coordinator(
+        &mut self,
+        group: &str,
+        node: BrokerId,
+        now: Instant,
+    ) -> Result<(), ControlError> {
+        self.check_alive(node)?;
+        self.state.group_placement.move_to(group, node);
+        self.resume(now);
+        Ok(())
+    }
+
+    /// Lets the coordinator of a group load for so long: until then it answers
+    /// `COORDINATOR_LOAD_IN_PROGRESS`.
+    pub fn load_group_coordinator(&mut self, group: &str, time: Duration, now: Instant) {
+        self.state.load_group(group, now + time);
+    }
+
     /// How long markers take from now on. Until they are written, a transaction that ended stands
     /// prepared and answers `CONCURRENT_TRANSACTIONS`.
     pub fn set_marker_delay(&mut self, delay: Duration) {
@@ -137,7 +161,7 @@ impl Cluster {
     /// Coordinators are found anew, and what waited for nodes goes on.
     pub(crate) fn resume(&mut self, now: Instant) {
         let at = Moment { now, wall: self.wall(now) };
-        self.state.resume_transactions(at);
+        self.state.resume_coordinators(at);
         self.settle(now);
     }
 }

@@ -159,10 +159,15 @@ fn nodes_may_disagree_on_the_version() {
             .with_client_software_name(text("bench"))
             .with_client_software_version(text("1"));
         let answer = bench.ask(node, 4, &named);
-        answer.finalized_features.first().map_or(0, |it| it.max_version_level)
+        let level = answer.finalized_features.first().map_or(0, |it| it.max_version_level);
+        (level, answer.finalized_features_epoch)
     };
     bench.cluster.set_transaction_version(Some(2.into()), 1);
-    assert_eq!((level(&mut bench, 1), level(&mut bench, 2)), (2, 1));
+    let (newer, older) = (level(&mut bench, 1), level(&mut bench, 2));
+    assert_eq!((newer.0, older.0), (2, 1));
+    assert!(newer.1 > older.1, "the node that lags behind knows an older epoch");
     bench.cluster.set_transaction_version(None, 0);
-    assert_eq!((level(&mut bench, 1), level(&mut bench, 2)), (0, 0));
+    let last = level(&mut bench, 1);
+    assert_eq!((last.0, level(&mut bench, 2)), (0, last));
+    assert!(last.1 > newer.1);
 }

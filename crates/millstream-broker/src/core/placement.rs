@@ -1,15 +1,15 @@
-//! Which node coordinates a transactional id: the leader of one of 50 slots, as the leaders of
-//! `__transaction_state` in Kafka. A slot has a home node; the next node alive stands in for a dead
-//! one, and a test may move it. Whenever a slot's node changes its coordinator epoch rises, and it
-//! may take a while to load.
+//! Which node coordinates a transactional id or a group: the leader of one of 50 slots, as the leaders
+//! of `__transaction_state` and `__consumer_offsets` in Kafka. A slot has a home node; the next node
+//! alive stands in for a dead one, and a test may move it. Whenever a slot's node changes its
+//! coordinator epoch rises, and it may take a while to load.
 
 use std::time::Instant;
 
 use millstream_protocol::ErrorCode;
 use millstream_types::BrokerId;
 
-use crate::core::node::Nodes;
-use crate::core::state::key_hash;
+use super::node::Nodes;
+use super::state::key_hash;
 
 /// The slots of transactional ids (`transaction.state.log.num.partitions`), and of groups
 /// (`offsets.topic.num.partitions`).
@@ -99,9 +99,31 @@ impl Placement {
         }
     }
 
-    /// Finds the leaders anew after nodes died, returned, or slots were moved. A slot with another
-    /// leader than before loads until `loaded`.
-    pub(crate) fn elect(&mut self, nodes: &Nodes, loaded: Instant) {
+    /// What is loading by now is loaded.
+    pub(crate) fn loaded(&mut self, now: Instant) {
+        for slot in &mut self.0 {
+            slot.loading_until = slot.loading_until.filter(|until| *until > now);
+        }
+    }
+
+    /// Whether `node` coordinates `key`, by a placement that is told when slots are
+    /// [`loaded`](Self::loaded).
+    ///
+    /// # Errors
+    /// Another node coordinates it, no node does, or it is loading.
+    pub(crate) fn check_told(&self, node: BrokerId, key: &str) -> Result<(), ErrorCode> {
+        match self.slot(key).and_then(|slot| Some((slot.leader?, slot.loading_until))) {
+            None => Err(ErrorCode::CoordinatorNotAvailable),
+            Some((leader, _)) if leader != node => Err(ErrorCode::NotCoordinator),
+            Some((_, Some(_))) => Err(ErrorCode::CoordinatorLoadInProgress),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Finds the leaders anew after nodes died, returned, or slots were moved; gives the slots that
+    /// have another leader than before. They load until `loaded`.
+    pub(crate) fn elect(&mut self, nodes: &Nodes, loaded: Instant) -> Vec<u32> {
+        let mut changed = Vec::new();
         for (slot, home) in self.0.iter_mut().zip(0..) {
             let moved_to = slot.moved_to.filter(|id| nodes.is_alive(*id));
             let leader = moved_to.or_else(|| nodes.coordinator(home).map(|node| node.id));
@@ -109,7 +131,9 @@ impl Placement {
                 slot.leader = leader;
                 slot.epoch += 1;
                 slot.loading_until = Some(loaded);
+                changed.push(home);
             }
         }
+        changed
     }
 }
