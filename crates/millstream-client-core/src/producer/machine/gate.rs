@@ -170,13 +170,6 @@ impl ProducerMachine {
         self.shared.tallies.is_idle() && self.requests.is_empty()
     }
 
-    /// Whether there is someone to write as: not once a sequence is broken that only another
-    /// identity can mend.
-    #[cfg(test)]
-    pub(crate) fn has_identity(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| gate.identity.is_some())
-    }
-
     /// Whether requests with batches are not answered yet; of records that were given up, too.
     #[cfg(test)]
     pub(crate) fn has_requests(&self) -> bool {
