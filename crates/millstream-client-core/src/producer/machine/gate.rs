@@ -138,6 +138,13 @@ impl ProducerMachine {
         }
     }
 
+    /// Whether there is someone to write as: not once a sequence is broken that only another
+    /// identity can mend.
+    #[cfg(test)]
+    pub(crate) fn has_identity(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.identity.is_some())
+    }
+
     /// Partitions to add to the transaction: with version 1 those that wait for it, with version 2
     /// those that were written to. Each is told once in a transaction.
     pub(crate) fn newly_touched_partitions(&mut self) -> Vec<TopicPartition> {
