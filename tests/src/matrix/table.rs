@@ -42,7 +42,6 @@ fn produce_kind(mode: Mode, code: ErrorCode) -> Kind {
         | C::RequestTimedOut
         | C::KafkaStorageError
         | C::NetworkException => Kind::Open,
-        C::UnknownServerError | C::Unrecognized(_) => Kind::Unclear,
         C::OutOfOrderSequenceNumber
         | C::UnknownProducerId
         | C::InvalidProducerEpoch
@@ -52,7 +51,34 @@ fn produce_kind(mode: Mode, code: ErrorCode) -> Kind {
             Kind::BreaksSequence
         }
         code if code.class().is_retriable() => Kind::Passes,
-        _ => Kind::Refuses,
+        C::TopicAuthorizationFailed
+        | C::ClusterAuthorizationFailed
+        | C::TransactionalIdAuthorizationFailed
+        | C::SaslAuthenticationFailed
+        | C::IllegalSaslState
+        | C::SecurityDisabled
+        | C::InvalidTopic
+        | C::InvalidRequiredAcks
+        | C::InvalidRequest
+        | C::UnsupportedVersion
+        | C::InvalidTimestamp
+        | C::InvalidRecord
+        | C::UnsupportedForMessageFormat
+        | C::UnsupportedCompressionType
+        | C::PolicyViolation
+        | C::InvalidTxnState
+        | C::InvalidProducerIdMapping
+        | C::TransactionCoordinatorFenced
+        | C::TransactionalIdNotFound
+        | C::TransactionAbortable
+        | C::MessageTooLarge
+        | C::RecordListTooLarge
+        | C::OutOfOrderSequenceNumber
+        | C::UnknownProducerId
+        | C::InvalidProducerEpoch
+        | C::ProducerFenced => Kind::Refuses,
+        // Brokers do not answer Produce with the rest: nobody knows what it would mean.
+        _ => Kind::Unclear,
     }
 }
 
