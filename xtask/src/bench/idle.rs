@@ -12,7 +12,7 @@ use super::report::{self, Series, Spread};
 const IDLE_MS: u64 = 10_000;
 /// Records that an idle producer has sent before.
 const IDLE_WARM: u64 = 10_000;
-/// Of the budget: nanoseconds a call and allocations a record.
+/// The budget: nanoseconds a call and allocations a record.
 const ENQUEUE_NS_MAX: f64 = 60.0;
 const ENQUEUE_ALLOCATIONS_MAX: f64 = 0.01;
 
@@ -63,7 +63,7 @@ pub(super) fn run_enqueue(arguments: &Args) -> Result<()> {
         ..*arguments
     };
     let mut bench = Bench::prepare(Suite::Produce, &only_ours)?;
-    bench.programs = vec![(Peer::Millstream, peer::enqueue_program()?)];
+    bench.programs = vec![(Peer::Millstream, peer::enqueue_program(arguments.how_to_build())?)];
     let mut lines = Vec::new();
     let cases: Vec<Case> = bench.cases.clone();
     println!("enqueue alone, the caller's thread, medians of {} rounds", arguments.rounds);

@@ -74,36 +74,45 @@ impl Peer {
         self != Self::Floor
     }
 
-    /// Builds it.
-    pub(super) fn build(self) -> Result<Program> {
+    /// Builds it, or only finds what was built before.
+    pub(super) fn build(self, how: Build) -> Result<Program> {
         match self {
-            Self::Millstream => rust("bench-ours", "millstream", false),
-            Self::MillstreamZstdC => rust("bench-ours", "millstream", true),
-            Self::Floor => rust("bench-ours", "floor", false),
-            Self::Librdkafka => rust("bench-librdkafka", "bench-librdkafka", false),
-            Self::ConfluentKafka => rust("bench-confluent-kafka", "bench-confluent-kafka", false),
-            Self::Krafka => rust("bench-krafka", "bench-krafka", false),
-            Self::FranzGo => go(),
-            Self::Java => java(),
+            Self::Millstream => rust("bench-ours", "millstream", false, how),
+            Self::MillstreamZstdC => rust("bench-ours", "millstream", true, how),
+            Self::Floor => rust("bench-ours", "floor", false, how),
+            Self::Librdkafka => rust("bench-librdkafka", "bench-librdkafka", false, how),
+            Self::ConfluentKafka => {
+                rust("bench-confluent-kafka", "bench-confluent-kafka", false, how)
+            }
+            Self::Krafka => rust("bench-krafka", "bench-krafka", false, how),
+            Self::FranzGo => go(how),
+            Self::Java => java(how),
         }
     }
 }
 
+/// Whether programs are built before they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Build {
+    Now,
+    Before,
+}
+
 /// The tool that makes topics and reads them back.
-pub(super) fn topic_tool() -> Result<PathBuf> {
-    match rust("bench-ours", "bench-topic", false)? {
+pub(super) fn topic_tool(how: Build) -> Result<PathBuf> {
+    match rust("bench-ours", "bench-topic", false, how)? {
         Program::Once(path) => Ok(path),
         Program::Server(_) => bail!("the tool of topics is no server"),
     }
 }
 
 /// The program that measures `enqueue` alone.
-pub(super) fn enqueue_program() -> Result<Program> {
-    rust("bench-ours", "enqueue", false)
+pub(super) fn enqueue_program(how: Build) -> Result<Program> {
+    rust("bench-ours", "enqueue", false, how)
 }
 
 /// Builds a binary of the peers' workspace, which is not ours.
-fn rust(package: &str, binary: &str, zstd_c: bool) -> Result<Program> {
+fn rust(package: &str, binary: &str, zstd_c: bool, how: Build) -> Result<Program> {
     let manifest = shell::root().join(FOLDER).join("Cargo.toml");
     let mut metadata = cargo_metadata::MetadataCommand::new();
     let metadata = metadata.manifest_path(&manifest).no_deps().exec();
@@ -116,27 +125,31 @@ fn rust(package: &str, binary: &str, zstd_c: bool) -> Result<Program> {
         target = target.join("zstd-c");
         build.args(["--features", "zstd-c", "--target-dir", target.as_str()]);
     }
-    shell::run(&mut build)?;
+    run(&mut build, how)?;
     Ok(Program::Once(target.join("release").join(binary).into_std_path_buf()))
 }
 
-fn go() -> Result<Program> {
+fn run(build: &mut Command, how: Build) -> Result<()> {
+    if how == Build::Before { Ok(()) } else { shell::run(build) }
+}
+
+fn go(how: Build) -> Result<Program> {
     shell::require("go", "version", "install Go 1.26 or leave franz-go out by --peers")?;
     let folder = shell::root().join("target/bench");
     std::fs::create_dir_all(&folder)?;
     let program = folder.join("franz-go");
     let mut build = Command::new("go");
     build.current_dir(shell::root().join(FOLDER).join("franz-go"));
-    shell::run(build.arg("build").arg("-o").arg(&program).arg("."))?;
+    run(build.arg("build").arg("-o").arg(&program).arg("."), how)?;
     Ok(Program::Once(program))
 }
 
-fn java() -> Result<Program> {
+fn java(how: Build) -> Result<Program> {
     shell::require("mvn", "--version", "install Maven or leave java out by --peers")?;
     let folder = shell::root().join(FOLDER).join("java");
     let mut build = Command::new("mvn");
     build.args(["-q", "-B", "package", "dependency:copy-dependencies"]).current_dir(&folder);
-    shell::run(&mut build)?;
+    run(&mut build, how)?;
     let mut command = vec!["java".to_owned()];
     // What Kafka's own tools run with, and a heap that does not make the collector the bottleneck.
     command.extend(["-Xms512m", "-Xmx512m", "-XX:+UseG1GC", "-cp"].map(str::to_owned));

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::case::Case;
-use super::peer::{self, Peer};
+use super::peer::{self, Build, Peer};
 use super::program::Program;
 use super::report::{self, Series, Spread};
 use super::target::Target;
@@ -39,9 +39,18 @@ pub struct Args {
     /// `batch.size`.
     #[arg(long, default_value_t = 128 * 1024)]
     pub(super) batch: usize,
+    /// Builds nothing: runs the peers as they were built before.
+    #[arg(long)]
+    pub(super) no_build: bool,
     /// Records a second, in `latency`.
     #[arg(long, default_value_t = 10_000)]
     pub(super) rate: u64,
+}
+
+impl Args {
+    pub(super) const fn how_to_build(&self) -> Build {
+        if self.no_build { Build::Before } else { Build::Now }
+    }
 }
 
 /// Which suite runs.
@@ -139,10 +148,10 @@ impl<'a> Bench<'a> {
         }
         let mut programs = Vec::new();
         for peer in peers {
-            println!("# building {}", peer.name());
-            programs.push((peer, peer.build()?));
+            println!("# preparing {}", peer.name());
+            programs.push((peer, peer.build(arguments.how_to_build())?));
         }
-        let topic_tool = peer::topic_tool()?;
+        let topic_tool = peer::topic_tool(arguments.how_to_build())?;
         let target = Target::start(&arguments.broker)?;
         println!("# {} at {}", target.title, target.bootstrap);
         Ok(Self { suite, arguments, cases, programs, topic_tool, target, topics: 0 })

@@ -30,7 +30,7 @@ enum Owner {
     /// A cluster that was running before and stays, or is taken down.
     Cluster { was_up: bool },
     /// The broker that keeps nothing.
-    Child(Child),
+    Child(#[expect(dead_code, reason = "held to be ended")] Broker),
 }
 
 impl Target {
@@ -93,7 +93,7 @@ impl Target {
             keeps_records: false,
             pid: i32::try_from(child.id())?,
             ticks_per_second: ticks_per_second(),
-            owner: Owner::Child(child),
+            owner: Owner::Child(Broker(child)),
         })
     }
 
@@ -114,16 +114,21 @@ impl Target {
     }
 
     /// Takes down what was started here.
-    pub(super) fn stop(mut self) -> Result<()> {
-        match &mut self.owner {
-            Owner::Cluster { was_up: true } => Ok(()),
+    pub(super) fn stop(self) -> Result<()> {
+        match self.owner {
             Owner::Cluster { was_up: false } => Cluster::open(CLUSTER)?.down(),
-            Owner::Child(child) => {
-                child.kill()?;
-                child.wait()?;
-                Ok(())
-            }
+            Owner::Cluster { was_up: true } | Owner::Child(_) => Ok(()),
         }
+    }
+}
+
+/// A process of ours ends with its benchmark, whatever that came to; a cluster is found again by its name.
+struct Broker(Child);
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,13 +1,16 @@
 //! TCP.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use millstream_client_core::connection::{Dial, Transmit};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 use super::{Connector, Dialing, Transport};
@@ -94,14 +97,9 @@ impl Transport for Tcp {
         cx: &mut Context<'_>,
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            match self.0.try_read_buf(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.0.poll_read_ready(cx))?;
-                }
-                result => return Poll::Ready(result),
-            }
-        }
+        // Unlike `try_read_buf`, this takes a read that did not fill the buffer for the last one: the
+        // next poll waits, rather than asking the system whether there is more.
+        pin!(self.0.read_buf(buffer)).poll(cx)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, transmit: &Transmit) -> Poll<io::Result<usize>> {

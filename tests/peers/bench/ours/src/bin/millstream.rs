@@ -32,14 +32,13 @@ fn main() {
         .compression(compression)
         .build_blocking()
         .expect("a producer");
-    let mut line = match run.mode {
+    let line = match run.mode {
         Mode::Produce => produce(&producer, &mut run),
         Mode::Latency => latency(&producer, &mut run),
         Mode::Idle => idle(&producer, &mut run),
     };
     let report = producer.close_blocking(Duration::from_secs(10));
     assert!(report.is_complete(), "{report:?}");
-    line["closed"] = json!(true);
     println!("{line}");
 }
 
