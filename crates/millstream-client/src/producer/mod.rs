@@ -4,6 +4,8 @@ pub(crate) mod blocking;
 mod config;
 mod error;
 mod properties;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod workers;
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use millstream_client_core::Completion;
 use millstream_client_core::transaction::{
     CommitFailure, TransactionCommand, TransactionCompletion, TransactionError,
 };
-use millstream_client_core::Completion;
 use millstream_protocol::ErrorClass;
 
 use super::TransactionalProducer;
