@@ -600,13 +600,16 @@ impl ProducerShared {
         self.bell.ring();
     }
 
-    /// What the machine has to look at since the last time.
-    pub(crate) fn take_inbox(&self, into: &mut Inbox) {
+    /// What the machine has to look at since the last time. Answers whether callers opened, closed or
+    /// sealed batches.
+    pub(crate) fn take_inbox(&self, into: &mut Inbox) -> bool {
         self.bell.is_rung.store(false, Ordering::Release);
         let mut inbox = lock(&self.inbox);
+        let has_news = !inbox.partitions.is_empty();
         into.partitions.append(&mut inbox.partitions);
         into.topics.append(&mut inbox.topics);
         into.flush_epoch = into.flush_epoch.max(inbox.flush_epoch);
+        has_news
     }
 
     fn missing_topic(&self, name: &str) -> EnqueueError {

@@ -109,6 +109,8 @@ pub struct ProducerMachine {
     next_serial: u64,
     /// Whether a batch was taken since the last poll that a caller had filled.
     took_full_batch: bool,
+    /// Whether callers opened or closed batches since record time was renewed.
+    has_news: bool,
     /// When record time is renewed; `None` while the clock is left to callers.
     tick_at: Option<Instant>,
     /// The error of the metadata that callers were told last.
@@ -189,6 +191,7 @@ impl ProducerMachine {
             closing: None,
             next_serial: 0,
             took_full_batch: false,
+            has_news: false,
             tick_at: None,
             cluster_error: None,
             rng: Rng::new(config.seed),
@@ -260,7 +263,7 @@ impl ProducerMachine {
     /// Does what is due.
     pub fn poll(&mut self, cx: &mut Cx<'_>) {
         self.shared.clock.tick();
-        self.shared.take_inbox(&mut self.inbox);
+        self.has_news |= self.shared.take_inbox(&mut self.inbox);
         for name in std::mem::take(&mut self.inbox.topics) {
             self.want_topic(name, cx);
         }
@@ -314,7 +317,10 @@ impl ProducerMachine {
     /// While callers fill batches the driver wakes to renew record time; else it sleeps, and they
     /// read the clock themselves.
     fn keep_record_time(&mut self, now: Instant) {
-        if std::mem::take(&mut self.took_full_batch) {
+        // Behind brokers that are slow callers fill batches that nobody takes yet.
+        let is_behind = || self.brokers.values().any(|broker| !broker.line.is_empty());
+        if std::mem::take(&mut self.took_full_batch) || (self.has_news && is_behind()) {
+            self.has_news = false;
             self.tick_at = Some(now + RECORD_TIME_INTERVAL);
         } else if is_due(self.tick_at, now) {
             self.tick_at = None;
