@@ -155,12 +155,12 @@ impl ProducerMachine {
 
     /// The coordinator has added these partitions: they may be written to.
     pub(crate) fn admit_partitions(&mut self, added: &[TopicPartition]) {
-        let Some(gate) = &mut self.gate else { return };
         for partition in added {
-            let found = gate.wanted.iter().copied();
-            let mut found = found.filter(|index| self.partitions[*index].is(partition));
-            let Some(index) = found.next() else { continue };
-            gate.wanted.remove(&index);
+            let index = self.index_of(partition);
+            let (Some(index), Some(gate)) = (index, &mut self.gate) else { continue };
+            if !gate.wanted.remove(&index) {
+                continue;
+            }
             gate.is_touched = true;
             self.partitions[index].added_in = gate.serial;
             self.inbox.partitions.push(index);
@@ -175,12 +175,6 @@ impl ProducerMachine {
     /// Whether every accepted record has its end and nothing is on its way.
     pub(crate) fn is_drained(&self) -> bool {
         self.shared.tallies.is_idle() && self.requests.is_empty()
-    }
-
-    /// Whether requests with batches are not answered yet; of records that were given up, too.
-    #[cfg(test)]
-    pub(crate) fn has_requests(&self) -> bool {
-        !self.requests.is_empty()
     }
 
     /// Has open batches sent now.

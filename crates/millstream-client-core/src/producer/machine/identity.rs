@@ -225,7 +225,8 @@ mod tests {
             Asking --Fail--> BackingOff
             BackingOff --Rest--> Unasked
             Granted --Discard--> Unasked
-        "#]].assert_eq(&lines);
+        "#]]
+        .assert_eq(&lines);
     }
 
     #[test]

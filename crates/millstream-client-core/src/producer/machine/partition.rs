@@ -152,11 +152,6 @@ impl PartitionState {
         TopicPartition::new(&self.shared.topic, self.shared.id)
     }
 
-    /// Whether this is the partition of that name.
-    pub(crate) fn is(&self, partition: &TopicPartition) -> bool {
-        self.shared.id == partition.partition && self.shared.topic == partition.topic
-    }
-
     /// The topic has this id. Another one than before is another topic: it knows nothing of our
     /// sequence, and offsets begin anew. `is_local`: the epoch is ours to raise.
     pub(crate) fn learn_topic_id(&mut self, id: TopicId, is_local: bool) {

@@ -191,6 +191,12 @@ impl ProducerMachine {
         }
     }
 
+    /// The machine's number for a partition.
+    pub(super) fn index_of(&self, partition: &TopicPartition) -> Option<usize> {
+        let number = usize::try_from(partition.partition.value()).ok()?;
+        self.topics.get(&partition.topic)?.indices.get(number).copied()
+    }
+
     /// Something is to be sent to a partition without a leader: ask, once for each metadata.
     pub(super) fn miss_leader(&mut self, name: &TopicName, cx: &mut Cx<'_>) {
         let generation = cx.metadata.generation();
