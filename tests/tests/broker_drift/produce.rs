@@ -81,8 +81,30 @@ pub(crate) fn appends(peer: &mut Peer) {
     send(peer, "no key", &compacted, &request(&compacted, 0, good.clone()));
     let stamped = peer.topic("stamped", 1, &[("message.timestamp.type", "LogAppendTime")]);
     send(peer, "stamped", &stamped, &request(&stamped, 0, good.clone()));
+    dated(peer);
     let few = peer.topic("few", 1, &[("min.insync.replicas", "3")]);
     send(peer, "fewer replicas than in-sync ones wanted", &few, &request(&few, 0, good));
+}
+
+/// Records whose time is too far from now.
+fn dated(peer: &mut Peer) {
+    use millstream_protocol::batch::{BatchBuilder, HeaderView};
+    const HOUR: i64 = 3_600_000;
+    let of = |hours: &[i64]| -> Bytes {
+        let mut builder = BatchBuilder::new(Vec::new(), 1 << 20);
+        let none: [HeaderView<'_>; 0] = [];
+        for hour in hours {
+            let time = millstream_types::Timestamp(crate::peer::base_time() + hour * HOUR);
+            builder.append(time, Some(b"k"), None, none).unwrap();
+        }
+        builder.seal().into_bytes().into()
+    };
+    let any = peer.topic("dated", 1, &[]);
+    send(peer, "of tomorrow", &any, &request(&any, 0, of(&[0, 24, 0, 48])));
+    send(peer, "of last month", &any, &request(&any, 0, of(&[-720, 0])));
+    let recent = peer.topic("recent", 1, &[("message.timestamp.before.max.ms", "36000000")]);
+    send(peer, "of yesterday", &recent, &request(&recent, 0, of(&[-24, 0])));
+    send(peer, "of today", &recent, &request(&recent, 0, of(&[-2, 0])));
 }
 
 pub(crate) fn idempotence(peer: &mut Peer) {

@@ -207,3 +207,35 @@ fn topics_go_by_id_in_version_13() {
     let answer = &response.responses[0].partition_responses[0];
     check(answer, ErrorCode::UnknownTopicId, -1);
 }
+
+fn dated(offsets: &[i64]) -> Bytes {
+    use millstream_protocol::batch::{BatchBuilder, HeaderView};
+    let mut builder = BatchBuilder::new(Vec::new(), 1 << 20);
+    let none: [HeaderView<'_>; 0] = [];
+    for offset in offsets {
+        let time = if *offset == i64::MIN { Timestamp::NONE } else { Timestamp(START + offset) };
+        builder.append(time, Some(b"k"), None, none).unwrap();
+    }
+    builder.seal().into_bytes().into()
+}
+
+#[test]
+fn records_dated_too_far_from_now_are_named() {
+    const HOUR: i64 = 3_600_000;
+    let mut bench = Bench::new(1).topic("t", 1);
+    check(&bench.produce_batch(1, "t", 0, dated(&[-400 * 24 * HOUR, HOUR])), ErrorCode::None, 0);
+    let answer = bench.produce_batch(1, "t", 0, dated(&[0, HOUR + 1, i64::MIN, 9 * HOUR]));
+    check(&answer, ErrorCode::InvalidTimestamp, -1);
+    let wrong: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
+    assert_eq!(wrong, [1, 3]);
+    assert!(answer.record_errors[0].batch_index_error_message.is_some());
+    let config = m::create_topics_request::CreatableTopicConfig::default()
+        .with_name(text("message.timestamp.before.max.ms"))
+        .with_value(Some(text("1000")));
+    crate::admin::create(&mut bench, "recent", 1, &[config]);
+    let answer = bench.produce_batch(1, "recent", 0, dated(&[-1001, -1000, i64::MIN]));
+    check(&answer, ErrorCode::InvalidTimestamp, -1);
+    let wrong: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
+    assert_eq!(wrong, [0]);
+    check(&bench.produce_batch(1, "recent", 0, dated(&[-1000])), ErrorCode::None, 0);
+}

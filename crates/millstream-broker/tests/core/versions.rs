@@ -69,7 +69,7 @@ fn assert_throttled(api: ApiKey, version: i16, answer: &str) {
     assert!(told || !can_tell, "{api} {version}: {answer}");
 }
 
-fn topic_id(bench_topic: &str) -> Uuid {
+pub(crate) fn topic_id(bench_topic: &str) -> Uuid {
     let mut bench = Bench::new(1).topic("t", 2);
     let all = m::MetadataRequest::default().with_topics(None);
     let response = bench.ask(1, 12, &all);

@@ -55,6 +55,25 @@ fn every_version_is_served() {
 }
 
 #[test]
+fn every_version_of_an_offset_in_a_transaction_is_served() {
+    let topic = crate::versions::topic_id("t");
+    let fit = |version, mut request: m::TxnOffsetCommitRequest| {
+        if version < 3 {
+            request.generation_id_or_member_epoch = -1;
+        }
+        if version >= 6 {
+            request.topics[0].name = topic_name("");
+            request.topics[0].topic_id = topic;
+        }
+        request
+    };
+    sweep(&super::offsets::request((7, 0), 1), fit, |version, answer| {
+        let code = ErrorCode::from(answer.topics[0].partitions[0].error_code);
+        assert_eq!(code, ErrorCode::InvalidProducerIdMapping, "{version}");
+    });
+}
+
+#[test]
 fn every_version_that_looks_is_served() {
     let describe = m::DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
     sweep(

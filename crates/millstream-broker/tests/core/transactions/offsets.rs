@@ -36,7 +36,7 @@ fn request_of(name: &str, producer: Producer, offset: i64) -> m::TxnOffsetCommit
         .with_topics(vec![topic])
 }
 
-fn request(producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
+pub(super) fn request(producer: Producer, offset: i64) -> m::TxnOffsetCommitRequest {
     request_of("x", producer, offset)
 }
 

@@ -187,3 +187,18 @@ fn transactions_are_ended_where_records_are_thrown_away() {
     let fetched = crate::fetch::fetch_one(&mut bench, 1, "t", 0, 4);
     assert_eq!((fetched.error_code, fetched.high_watermark), (0, 4));
 }
+
+#[test]
+fn topics_go_by_id_in_version_13() {
+    let mut bench = bench();
+    let producer = bench.init("x");
+    let metadata = bench.ask(1, 12, &m::MetadataRequest::default().with_topics(None));
+    let mut request =
+        produce_request("t", 0, batch(producer, 0, &["a"])).with_transactional_id(Some(id("x")));
+    request.topic_data[0].name = crate::bench::topic_name("");
+    request.topic_data[0].topic_id = metadata.topics[0].topic_id;
+    assert_eq!(send(&mut bench, 13, &request), [ErrorCode::None]);
+    assert_eq!(bench.snapshot("x").partitions[0].topic.as_str(), "t");
+    request.topic_data[0].topic_id = uuid::Uuid::from_u128(1);
+    assert_eq!(send(&mut bench, 13, &request), [ErrorCode::UnknownTopicId]);
+}
