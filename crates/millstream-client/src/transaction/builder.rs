@@ -169,3 +169,63 @@ impl TransactionalProducerBuilder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use millstream_client_core::outbox::Acks;
+    use millstream_protocol::ErrorClass;
+
+    use super::*;
+
+    fn builder() -> TransactionalProducerBuilder {
+        TransactionalProducer::builder(["localhost:9"], "billing")
+    }
+
+    fn error_of(builder: TransactionalProducerBuilder) -> String {
+        match builder.build_now() {
+            Ok(_) => "built".to_owned(),
+            Err(error) => {
+                assert_eq!(error.class(), ErrorClass::InvalidConfiguration);
+                error.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn javas_names_are_read_and_stand_above_the_typed_settings() {
+        let mut builder = ProducerBuilder::new(["localhost:9"])
+            .property("transaction.timeout.ms", "7000")
+            .property("max.block.ms", "5")
+            .transactional("typed")
+            .transaction_timeout(Duration::from_secs(1))
+            .property("transactional.id", "from a file");
+        builder.read_properties().unwrap();
+        assert_eq!(builder.transactional_id, "from a file");
+        assert_eq!(builder.transaction_timeout, Duration::from_secs(7));
+        assert_eq!(builder.properties.get("max.block.ms"), Some("5"));
+        let producer = builder.build_now().unwrap();
+        assert_eq!(producer.transactional_id(), "from a file");
+        assert_eq!(producer.max_block, Duration::from_millis(5));
+    }
+
+    #[test]
+    fn what_transactions_cannot_be_had_with_is_refused() {
+        for (builder, named) in [
+            (builder().property("acks", "1"), "acks=1"),
+            (builder().property("enable.idempotence", "false"), "enable.idempotence"),
+            (builder().max_in_flight(6), "max.in.flight.requests.per.connection=6"),
+            (builder().transaction_timeout(Duration::ZERO), "transaction.timeout.ms = \"0\""),
+            (builder().property("transaction.timeout.ms", "long"), "transaction.timeout.ms"),
+            (builder().property("transactional.id", " "), "transactional.id is not set"),
+            (builder().property("linger.msec", "1"), "linger.ms"),
+        ] {
+            let message = error_of(builder);
+            assert!(message.contains(named), "{named}: {message}");
+        }
+        let plain = ProducerBuilder::new(["localhost:9"]).acks(Acks::Leader).transactional("x");
+        assert!(error_of(plain).contains("acks=1"));
+        let plain = ProducerBuilder::new(["localhost:9"]).property("transactional.id", "x");
+        let error = plain.build_blocking().map(drop).unwrap_err().to_string();
+        assert!(error.contains("TransactionalProducer"), "{error}");
+    }
+}
