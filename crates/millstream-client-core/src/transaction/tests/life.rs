@@ -5,7 +5,7 @@ use std::time::Duration;
 use millstream_protocol::{ApiKey, ErrorCode};
 
 use super::model::{Mark, Model, Txn};
-use super::world::{Fate, PATIENCE, World};
+use super::world::{Fate, PATIENCE, TOPIC, World};
 use crate::producer::{DeliveryError, EnqueueError};
 use crate::transaction::{
     CommitFailure, TransactionCommand, TransactionCompletion, TransactionError, TransactionOutcome,
@@ -81,6 +81,24 @@ fn with_version_2_writing_is_all_there_is_before_the_end() {
     drop(world.enqueue(0, "b").unwrap());
     committed(world.commit()).unwrap();
     assert_eq!(marks(&world), [Mark::Committed; 2]);
+}
+
+#[test]
+fn offsets_go_by_topic_id_where_all_ids_are_known() {
+    for (is_v2, topic, expected) in [
+        (true, TOPIC, (Some(5), None, true)),
+        (true, "input", (Some(5), Some(5), false)),
+        // Version 1 has no way to say it.
+        (false, TOPIC, (None, Some(4), true)),
+    ] {
+        let mut world = begun(is_v2);
+        let offsets = world.offsets_of(topic, 7);
+        let answer = world.call(offsets);
+        assert!(matches!(answer, TransactionCompletion::OffsetsCommitted(Ok(()))), "{answer:?}");
+        assert_eq!(world.offset_requests, [expected]);
+        committed(world.commit()).unwrap();
+        assert_eq!(world.model.offsets[0].mark, Mark::Committed);
+    }
 }
 
 #[test]

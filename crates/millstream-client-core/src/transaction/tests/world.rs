@@ -105,6 +105,8 @@ pub(super) struct World {
     refused: Option<(ApiKey, ErrorCode)>,
     /// Whether the coordinator speaks version 5 of EndTxn.
     pub(super) has_end_txn_5: bool,
+    /// The versions that offsets may go in, and whether all their topics are known by id.
+    pub(super) offset_requests: Vec<(Option<i16>, Option<i16>, bool)>,
     /// What was sent, by name.
     pub(super) sent: Vec<ApiKey>,
     next_command: u64,
@@ -155,6 +157,7 @@ impl World {
             late: Vec::new(),
             refused: None,
             has_end_txn_5: true,
+            offset_requests: Vec::new(),
             sent: Vec::new(),
             next_command: 0,
         };
@@ -298,6 +301,11 @@ impl World {
         let api = pending.body.api_key();
         self.sent.push(api);
         self.let_some_arrive();
+        if let RequestBody::TxnOffsetCommit(request) = &pending.body {
+            let by_id = request.topics.iter().all(|topic| !topic.topic_id.is_nil());
+            let range = (pending.version_min, pending.version_max, by_id);
+            self.offset_requests.push(range);
+        }
         let mut fate = self.fates.pop_front().unwrap_or(Fate::Serve);
         if let Some((_, code)) = self.refused.take_if(|(refused, _)| *refused == api) {
             fate = match code {
@@ -453,7 +461,11 @@ impl World {
     }
 
     pub(super) fn offsets(&self, offset: i64) -> TransactionCommand {
-        let offsets = vec![(TopicPartition::new("input", 0), Offset(offset).into())];
+        self.offsets_of("input", offset)
+    }
+
+    pub(super) fn offsets_of(&self, topic: &str, offset: i64) -> TransactionCommand {
+        let offsets = vec![(TopicPartition::new(topic, 0), Offset(offset).into())];
         let group = GroupMetadata::of_group(GroupId::from("group"));
         let offsets = OffsetsSource::Given { group, offsets };
         TransactionCommand::CommitOffsets { offsets, timeout: PATIENCE }
