@@ -103,8 +103,6 @@ impl ProducerConfig {
     /// # Errors
     /// [`ProducerConfigError`], naming the settings that cannot stand together.
     pub fn check(&self) -> Result<(), ProducerConfigError> {
-        use ProducerConfigError::{Conflict, Zero};
-        let conflict = |first: String, second: String, why| Err(Conflict { first, second, why });
         for (name, value) in [
             ("batch.size", self.batch_size),
             ("buffer.memory", self.buffer_memory),
@@ -112,9 +110,16 @@ impl ProducerConfig {
             ("max.request.size", self.max_request_size),
         ] {
             if value == 0 {
-                return Err(Zero { name });
+                return Err(ProducerConfigError::Zero { name });
             }
         }
+        self.check_idempotence()?;
+        self.check_sizes_and_times()?;
+        self.check_partitioner()?;
+        Codecs::new(self).map(drop)
+    }
+
+    fn check_idempotence(&self) -> Result<(), ProducerConfigError> {
         if self.idempotence && self.acks != Acks::All {
             return conflict(
                 "enable.idempotence=true".to_owned(),
@@ -136,6 +141,10 @@ impl ProducerConfig {
                 "brokers recognise duplicates among the last 5 batches only",
             );
         }
+        Ok(())
+    }
+
+    fn check_sizes_and_times(&self) -> Result<(), ProducerConfigError> {
         if self.delivery_timeout < self.linger + self.request_timeout {
             return conflict(
                 format!("delivery.timeout.ms={}", self.delivery_timeout.as_millis()),
@@ -154,6 +163,10 @@ impl ProducerConfig {
                 "the memory must hold a batch",
             );
         }
+        Ok(())
+    }
+
+    fn check_partitioner(&self) -> Result<(), ProducerConfigError> {
         if self.ignore_keys && self.partitioner != Partitioner::Sticky {
             return conflict(
                 "partitioner.ignore.keys=true".to_owned(),
@@ -171,7 +184,7 @@ impl ProducerConfig {
                 "the timeout is a part of adaptive partitioning",
             );
         }
-        Codecs::new(self).map(drop)
+        Ok(())
     }
 
     /// How many batches of one partition may be unanswered: without sequence numbers one, lest a
@@ -183,6 +196,10 @@ impl ProducerConfig {
             _ => 1,
         }
     }
+}
+
+fn conflict(first: String, second: String, why: &'static str) -> Result<(), ProducerConfigError> {
+    Err(ProducerConfigError::Conflict { first, second, why })
 }
 
 /// Settings that a producer cannot work with.

@@ -21,6 +21,8 @@ mod machine;
 mod memory;
 mod metrics;
 mod partitioner;
+mod placing;
+mod sealing;
 mod shared;
 mod tally;
 #[cfg(test)]
@@ -45,5 +47,6 @@ pub use metrics::{ClientTotals, Distribution, NodeTotals, TopicTotals};
 pub use partitioner::{
     CustomPartitioner, Partitioner, TopicPartitions, murmur2, partition_for_key,
 };
-pub use shared::{ProducerShared, SealJob, SealWorkers};
+pub use sealing::{SealJob, SealWorkers};
+pub use shared::ProducerShared;
 pub use tally::{DeliveryFailure, FAILURES_MAX, FlushReport};
