@@ -11,6 +11,7 @@ mod fetch;
 mod groups;
 mod hostile;
 mod moves;
+mod offset_delete;
 mod produce;
 mod quotas;
 mod security;

@@ -6,13 +6,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test panics")]
 
+mod admin;
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use millstream_broker::{Broker, RunningCluster, TransactionSnapshot};
+use millstream_broker::{Broker, BrokerBuilder, RunningCluster, TransactionSnapshot};
 use xtask::kafka::{DEFAULT_VERSION, Distribution};
 
 /// What a tool said, and whether it was content.
@@ -51,14 +53,28 @@ struct Story {
 
 impl Story {
     fn begin(nodes: i32) -> Self {
-        let cluster = Broker::in_process().nodes(nodes).start_blocking().unwrap();
+        Self::on(Broker::in_process().nodes(nodes))
+    }
+
+    fn on(broker: BrokerBuilder) -> Self {
+        let cluster = broker.start_blocking().unwrap();
         let kafka = Distribution::get(DEFAULT_VERSION).unwrap_or_else(|error| panic!("{error:#}"));
         Self { cluster, kafka }
     }
 
     fn try_tool(&self, name: &str, arguments: &str, input: &str) -> Said {
+        self.try_class(&format!("org.apache.kafka.tools.{name}"), arguments, input)
+    }
+
+    fn class(&self, name: &str, arguments: &str) -> String {
+        let said = self.try_class(name, arguments, "");
+        assert!(said.ok, "{name} {arguments}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn try_class(&self, name: &str, arguments: &str, input: &str) -> Said {
         let mut command = self.kafka.java("256m");
-        command.arg("-XX:TieredStopAtLevel=1").arg(format!("org.apache.kafka.tools.{name}"));
+        command.arg("-XX:TieredStopAtLevel=1").arg(name);
         command.args(["--bootstrap-server", &self.cluster.bootstrap()]);
         command.args(arguments.split_whitespace());
         run(command, input)
