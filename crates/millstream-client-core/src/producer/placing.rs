@@ -90,6 +90,9 @@ impl ProducerShared {
         let topic = self.topics.get(record.topic())?;
         let number = match (record.named_partition(), &self.config.partitioner) {
             (Some(partition), _) => usize::try_from(partition.value()).ok()?,
+            (None, Partitioner::Sticky) if record.key_bytes().is_none() => {
+                topic.common.sticky.chosen()? as usize
+            }
             (None, Partitioner::Custom(_) | Partitioner::RoundRobin) => return None,
             (None, partitioner) => {
                 let count = topic.partitions.len() as u32;

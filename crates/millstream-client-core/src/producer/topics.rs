@@ -24,6 +24,8 @@ const VERSIONS: usize = 8;
 /// Topics by name, for the producer's life.
 #[derive(Debug, Default)]
 pub(crate) struct TopicTable {
+    /// The first topic that came, which for most producers is the only one: no hash is needed.
+    first: OnceLock<Box<Node>>,
     levels: [OnceLock<Box<[Link]>>; LEVELS.len()],
     /// Held by who adds or changes a topic.
     writer: Mutex<()>,
@@ -66,6 +68,14 @@ impl TopicTable {
     /// The newest version of a topic.
     #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<Found<'_>> {
+        let first = self.first.get()?;
+        if first.name.as_str() == name {
+            return first.newest();
+        }
+        self.get_other(name)
+    }
+
+    fn get_other(&self, name: &str) -> Option<Found<'_>> {
         let hash = hash(name.as_bytes());
         for level in &self.levels {
             let chains = level.get()?;
@@ -85,6 +95,15 @@ impl TopicTable {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = hash(topic.name.as_str().as_bytes());
         let topic = Arc::new(topic);
+        let Some(first) = self.first.get() else {
+            // Nobody else sets it: the writer's lock is held.
+            let _ = self.first.set(Box::new(Node::new(hash, topic)));
+            return;
+        };
+        if first.name == topic.name {
+            first.add(topic);
+            return;
+        }
         for (level, size) in self.levels.iter().zip(LEVELS) {
             let is_last = size == LEVELS[LEVELS.len() - 1];
             let chains = level.get_or_init(|| (0..size).map(|_| Link::new()).collect());
@@ -99,7 +118,6 @@ impl TopicTable {
                 length += 1;
             }
             if length < CHAIN_MAX || is_last {
-                // Nobody else sets it: the writer's lock is held.
                 let _ = link.set(Box::new(Node::new(hash, topic)));
                 return;
             }
