@@ -72,10 +72,10 @@ impl TopicTable {
         if first.name.as_str() == name {
             return first.newest();
         }
-        self.get_other(name)
+        self.find_other(name)
     }
 
-    fn get_other(&self, name: &str) -> Option<Found<'_>> {
+    fn find_other(&self, name: &str) -> Option<Found<'_>> {
         let hash = hash(name.as_bytes());
         for level in &self.levels {
             let chains = level.get()?;
