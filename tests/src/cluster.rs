@@ -36,6 +36,9 @@ impl TestCluster {
     pub async fn in_process() -> Self {
         let broker = Broker::in_process().nodes(3).configure(|config| {
             config.auto_create_topics = false;
+            // As real Kafka is configured here: rules are kept, and the one user stands above them.
+            config.security.authorizer = true;
+            config.security.super_users = vec!["User:ANONYMOUS".to_owned()];
         });
         let cluster = broker.start().await.expect("the in-process broker starts");
         let admin = admin(&cluster.bootstrap());

@@ -37,14 +37,15 @@ pub async fn the_cluster_tells_who_belongs_to_it(cluster: &TestCluster) {
 pub async fn features_and_the_quorum_are_told(cluster: &TestCluster) {
     let admin = cluster.admin();
     let features = admin.describe_features().await.expect("features");
-    let version = features.finalized["metadata.version"];
-    let supported = features.supported["metadata.version"];
+    let version = features.finalized["transaction.version"];
+    let supported = features.supported["transaction.version"];
     assert!(version.max_level <= supported.max, "{features:?}");
     assert!(features.finalized_epoch.is_some());
     let update = FeatureUpdate { max_level: 9999, upgrade_type: UpgradeType::Upgrade };
-    let error = admin.validate_update_features([("metadata.version", update)]).await.unwrap_err();
+    let error =
+        admin.validate_update_features([("transaction.version", update)]).await.unwrap_err();
     assert!(error.failed().all(|(_, error)| error.code().is_some()), "{error}");
-    let error = admin.update_features([("metadata.version", update)]).await.unwrap_err();
+    let error = admin.update_features([("transaction.version", update)]).await.unwrap_err();
     assert!(error.failed().all(|(_, error)| error.code().is_some()), "{error}");
 
     let quorum = admin.describe_metadata_quorum().await.expect("a quorum");

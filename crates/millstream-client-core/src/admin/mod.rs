@@ -70,7 +70,7 @@ pub use topics::{
 pub use transactions::{
     AbortTransaction, ActiveProducer, FencedProducer, TransactionDescription, TransactionFilter,
     TransactionListing, TransactionState, abort_transaction, describe_producers,
-    describe_transactions, fence_producers, force_terminate_transaction, list_transactions,
+    describe_transactions, fence_producers, list_transactions,
 };
 pub use users::{
     DelegationToken, KafkaPrincipal, NewDelegationToken, SaltedCredential, ScramChange,

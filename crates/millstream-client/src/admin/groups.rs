@@ -6,11 +6,10 @@ use millstream_client_core::admin as core;
 use millstream_types::{GroupId, Offset, OffsetAndMetadata, TopicName, TopicPartition};
 
 use super::{
-    Admin, AdminError, BatchError, BatchResult, CallError, ClassicGroup, ConsumerGroup,
-    GroupFilter, GroupListing, GroupOffsetsSpec, MemberToRemove, OffsetSpec, ShareGroup,
-    ShareOffset, StreamsGroup,
+    Admin, AdminError, BatchError, BatchResult, ClassicGroup, ConsumerGroup, GroupFilter,
+    GroupListing, GroupOffsetsSpec, MemberToRemove, OffsetSpec, ShareGroup, ShareOffset,
+    StreamsGroup,
 };
-use crate::error::ClientClosed;
 
 /// How far a group is behind in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +165,7 @@ impl Admin {
     ) -> Result<BTreeMap<TopicPartition, OffsetAndMetadata>, AdminError> {
         let group = group.into();
         let groups = [(group, GroupOffsetsSpec::default())];
-        only(self.list_group_offsets(groups).await)
+        super::only(self.list_group_offsets(groups).await)
     }
 
     /// Offsets that groups, of consumers or streams, have committed: of some partitions or all.
@@ -303,24 +302,5 @@ impl Admin {
             Some((partition, lag))
         });
         Ok(super::AdminErrors::sort(lags.collect()).map_err(Box::new)?)
-    }
-}
-
-/// The result of a call about one thing that could have been about several.
-fn only<K, T>(results: BatchResult<K, T>) -> Result<T, AdminError>
-where
-    K: Ord + std::fmt::Debug,
-    T: std::fmt::Debug,
-{
-    match results {
-        Ok(mut found) => {
-            found.pop_first().map(|(_, found)| found).ok_or_else(|| ClientClosed.into())
-        }
-        Err(BatchError::Some(mut errors)) => Err(errors
-            .failed
-            .pop_first()
-            .map_or_else(|| ClientClosed.into(), |(_, error): (K, CallError)| error.into())),
-        Err(BatchError::Whole(error)) => Err(error.into()),
-        Err(BatchError::Closed(closed)) => Err(closed.into()),
     }
 }

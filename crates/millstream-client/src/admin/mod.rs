@@ -288,6 +288,25 @@ impl Admin {
     }
 }
 
+/// The result of a call about one thing that could have been about several.
+fn only<K, T>(results: BatchResult<K, T>) -> Result<T, AdminError>
+where
+    K: Ord + fmt::Debug,
+    T: fmt::Debug,
+{
+    match results {
+        Ok(mut found) => {
+            found.pop_first().map(|(_, found)| found).ok_or_else(|| ClientClosed.into())
+        }
+        Err(BatchError::Some(mut errors)) => Err(errors
+            .failed
+            .pop_first()
+            .map_or_else(|| ClientClosed.into(), |(_, error): (K, CallError)| error.into())),
+        Err(BatchError::Whole(error)) => Err(error.into()),
+        Err(BatchError::Closed(closed)) => Err(closed.into()),
+    }
+}
+
 /// Starts the engine of an admin client.
 fn start(client: &ClientConfig) -> Result<Admin, BuildError> {
     let config = client.engine()?;

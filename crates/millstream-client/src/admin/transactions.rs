@@ -112,6 +112,6 @@ impl Admin {
         &self,
         id: impl Into<String>,
     ) -> Result<FencedProducer, AdminError> {
-        self.whole(core::force_terminate_transaction(id.into())).await
+        super::only(self.fence_producers([id]).await)
     }
 }

@@ -1,19 +1,17 @@
 //! Listing groups, from every broker.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use millstream_protocol::messages as m;
 use millstream_types::{BrokerId, GroupId};
 
 use super::super::command::AdminCall;
 use super::super::error::AdminError;
-use super::super::everywhere::{self, Everywhere};
-use super::super::operation::{Lot, Operation, Placement, Refusal, Results, Said};
+use super::super::everywhere::{self, List, Part};
+use super::super::operation::Refusal;
 use super::super::wire::{non_empty, text};
 use super::{GroupState, GroupType};
-use crate::cx::Cx;
-use crate::outbox::{RequestBody, Response, ResponseBody, WrongResponse};
+use crate::outbox::{RequestBody, Response, WrongResponse};
 
 /// Which groups to list: those that fit all that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,65 +69,32 @@ pub struct GroupListing {
 pub fn list_groups(
     filter: GroupFilter,
 ) -> AdminCall<Result<BTreeMap<GroupId, GroupListing>, AdminError>> {
-    AdminCall::new(List { filter }, [(None, ())])
+    everywhere::list(filter)
 }
 
-#[derive(Debug)]
-struct List {
-    filter: GroupFilter,
-}
+impl List for GroupFilter {
+    type Name = GroupId;
+    type Entry = GroupListing;
+    const WHAT: &'static str = "groups";
 
-impl Operation for List {
-    type Key = Everywhere;
-    type Input = ();
-    type Output = BTreeMap<GroupId, GroupListing>;
-    type Done = Result<BTreeMap<GroupId, GroupListing>, AdminError>;
-
-    fn about(&self, key: &Everywhere) -> String {
-        match key {
-            None => "the list of groups".to_owned(),
-            Some(broker) => format!("the groups of broker {broker}"),
-        }
-    }
-
-    fn place(&self, key: &Everywhere, (): &(), _cx: &mut Cx<'_>) -> Placement {
-        everywhere::place(*key)
-    }
-
-    fn lot(&self, key: &Everywhere, (): &()) -> Lot {
-        everywhere::lot(*key)
-    }
-
-    fn versions(&self, lot: Lot) -> (Option<i16>, Option<i16>) {
-        let min = match (self.filter.types.is_empty(), self.filter.states.is_empty()) {
-            _ if lot == everywhere::lot(None) => None,
+    fn version_min(&self) -> Option<i16> {
+        match (self.types.is_empty(), self.states.is_empty()) {
             (false, _) => Some(5),
             (true, false) => Some(4),
             (true, true) => None,
-        };
-        (min, None)
+        }
     }
 
-    fn request(&self, items: &[(&Everywhere, &())], _timeout: Duration) -> RequestBody {
-        if matches!(items, [(None, ())]) {
-            return everywhere::which_brokers();
-        }
-        let states = self.filter.states.iter().map(|state| text(&state.to_string()));
-        let types = self.filter.types.iter().map(|name| text(&name.to_string()));
+    fn request(&self) -> RequestBody {
+        let states = self.states.iter().map(|state| text(&state.to_string()));
+        let types = self.types.iter().map(|name| text(&name.to_string()));
         m::ListGroupsRequest::default()
             .with_states_filter(states.collect())
             .with_types_filter(types.collect())
             .into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-        asked: &[(&Everywhere, &())],
-    ) -> Result<Vec<Said<Self>>, WrongResponse> {
-        if let ResponseBody::Metadata(answer) = response.body {
-            return Ok(everywhere::all_of::<Self>(&answer));
-        }
+    fn read(&self, response: Response) -> Result<Part<Self>, WrongResponse> {
         let from = response.from;
         let answer = m::ListGroupsResponse::try_from(response.body)?;
         let listings = answer.groups.iter().map(|group| GroupListing {
@@ -139,16 +104,10 @@ impl Operation for List {
             state: non_empty(&group.group_state).as_deref().map(GroupState::read),
             coordinator: from,
         });
-        let protocols = &self.filter.protocols;
-        let wanted =
-            listings.filter(|group| protocols.is_empty() || protocols.contains(&group.protocol));
-        let wanted = wanted.map(|group| (group.id.clone(), group));
-        let result = Refusal::check(answer.error_code, None).map(|()| wanted.collect());
-        let key = asked.first().and_then(|(key, ())| **key);
-        Ok(vec![(key, result.into())])
-    }
-
-    fn merge(self, results: Results<Everywhere, Self::Output>) -> Self::Done {
-        everywhere::merge(results)
+        let is_wanted = |group: &GroupListing| {
+            self.protocols.is_empty() || self.protocols.contains(&group.protocol)
+        };
+        let wanted = listings.filter(is_wanted).map(|group| (group.id.clone(), group));
+        Ok(Refusal::check(answer.error_code, None).map(|()| wanted.collect()))
     }
 }

@@ -1,7 +1,6 @@
 //! Describing streams groups (KIP-1071), at their coordinators.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use millstream_protocol::messages as m;
 use millstream_protocol::messages::streams_group_describe_response::{
@@ -11,11 +10,11 @@ use millstream_types::{BrokerId, GroupId, GroupInstanceId, MemberId, TopicName};
 
 use super::super::acls::AclOperations;
 use super::super::command::AdminCall;
-use super::super::operation::{Operation, Placement, Refusal, Results, Said};
-use super::super::wire::{group_coordinator, group_id, optional};
-use super::{GroupState, about_group};
+use super::super::operation::{Refusal, Results};
+use super::super::wire::optional;
+use super::GroupState;
+use super::describe::by_coordinator::{All, Described, describe};
 use crate::config::Endpoint;
-use crate::cx::Cx;
 use crate::outbox::{RequestBody, Response, WrongResponse};
 
 /// A streams group.
@@ -114,54 +113,26 @@ pub fn describe_streams_groups(
     groups: impl IntoIterator<Item = GroupId>,
     authorized_operations: bool,
 ) -> AdminCall<Results<GroupId, StreamsGroup>> {
-    let groups = groups.into_iter().map(|group| (group, ()));
-    AdminCall::new(Describe { authorized_operations }, groups)
+    describe(groups, authorized_operations)
 }
 
-#[derive(Debug)]
-struct Describe {
-    authorized_operations: bool,
-}
-
-impl Operation for Describe {
-    type Key = GroupId;
-    type Input = ();
-    type Output = StreamsGroup;
-    type Done = Results<GroupId, StreamsGroup>;
-
-    fn about(&self, key: &GroupId) -> String {
-        about_group(key)
-    }
-
-    fn place(&self, key: &GroupId, (): &(), _cx: &mut Cx<'_>) -> Placement {
-        group_coordinator(key)
-    }
-
-    fn request(&self, items: &[(&GroupId, &())], _timeout: Duration) -> RequestBody {
-        let groups = items.iter().map(|(group, ())| group_id(group));
+impl Described for StreamsGroup {
+    fn request(groups: Vec<m::GroupId>, authorized_operations: bool) -> RequestBody {
         m::StreamsGroupDescribeRequest::default()
-            .with_group_ids(groups.collect())
-            .with_include_authorized_operations(self.authorized_operations)
+            .with_group_ids(groups)
+            .with_include_authorized_operations(authorized_operations)
             .into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-        _asked: &[(&GroupId, &())],
-    ) -> Result<Vec<Said<Self>>, WrongResponse> {
+    fn read(response: Response) -> Result<All<Self>, WrongResponse> {
         let from = response.from;
         let answer = m::StreamsGroupDescribeResponse::try_from(response.body)?;
         let said = answer.groups.iter().map(|group| {
             let check = Refusal::check(group.error_code, group.error_message.as_deref());
             let id = GroupId::from(group.group_id.0.as_str());
-            (id, check.map(|()| read(group, from)).into())
+            (id, check.map(|()| read(group, from)))
         });
         Ok(said.collect())
-    }
-
-    fn merge(self, results: Results<GroupId, StreamsGroup>) -> Self::Done {
-        results
     }
 }
 

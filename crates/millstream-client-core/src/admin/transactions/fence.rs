@@ -7,8 +7,7 @@ use millstream_protocol::messages as m;
 use millstream_types::{ProducerEpoch, ProducerId};
 
 use super::super::command::AdminCall;
-use super::super::error::AdminError;
-use super::super::operation::{Lot, Operation, Placement, Refusal, Results, Said, Verdict, only};
+use super::super::operation::{Lot, Operation, Placement, Refusal, Results, Said};
 use super::super::wire::{millis, text, transaction_coordinator};
 use super::about_id;
 use crate::cx::Cx;
@@ -23,49 +22,16 @@ pub struct FencedProducer {
     pub producer_epoch: ProducerEpoch,
 }
 
-/// Fences the producers of transactional ids, and aborts what they have open.
+/// Fences the producers of transactional ids, and aborts what they have open, what is prepared for
+/// two-phase commit too.
 pub fn fence_producers(
     ids: impl IntoIterator<Item = String>,
 ) -> AdminCall<Results<String, FencedProducer>> {
     AdminCall::new(Fence, ids.into_iter().map(|id| (id, ())))
 }
 
-/// Ends the transaction of a transactional id, prepared ones of two-phase commits too.
-pub fn force_terminate_transaction(id: String) -> AdminCall<Result<FencedProducer, AdminError>> {
-    AdminCall::new(Terminate(Fence), [(id, ())])
-}
-
 #[derive(Debug)]
 struct Fence;
-
-impl Fence {
-    fn ask(items: &[(&String, &())], timeout: Duration) -> RequestBody {
-        let id = items.first().map(|(id, ())| m::TransactionalId(text(id)));
-        m::InitProducerIdRequest::default()
-            .with_transactional_id(id)
-            .with_transaction_timeout_ms(millis(timeout))
-            .with_producer_id(m::ProducerId(-1))
-            .with_producer_epoch(-1)
-            .into()
-    }
-
-    /// The answer does not name the id: there was one.
-    fn hear<K, I>(
-        response: Response,
-        asked: &[(&String, &())],
-    ) -> Result<Vec<(String, Verdict<K, I, FencedProducer>)>, WrongResponse> {
-        let answer = m::InitProducerIdResponse::try_from(response.body)?;
-        let fenced = FencedProducer {
-            producer_id: ProducerId(answer.producer_id.0),
-            producer_epoch: ProducerEpoch(answer.producer_epoch),
-        };
-        let said = asked.iter().take(1).map(|(id, ())| {
-            let check = Refusal::check(answer.error_code, None);
-            ((*id).clone(), check.map(|()| fenced).into())
-        });
-        Ok(said.collect())
-    }
-}
 
 impl Operation for Fence {
     type Key = String;
@@ -86,53 +52,34 @@ impl Operation for Fence {
     }
 
     fn request(&self, items: &[(&String, &())], timeout: Duration) -> RequestBody {
-        Self::ask(items, timeout)
+        let id = items.first().map(|(id, ())| m::TransactionalId(text(id)));
+        m::InitProducerIdRequest::default()
+            .with_transactional_id(id)
+            .with_transaction_timeout_ms(millis(timeout))
+            .with_producer_id(m::ProducerId(-1))
+            .with_producer_epoch(-1)
+            .into()
     }
 
+    /// The answer does not name the id: there was one.
     fn read(
         &self,
         response: Response,
         asked: &[(&String, &())],
     ) -> Result<Vec<Said<Self>>, WrongResponse> {
-        Self::hear(response, asked)
+        let answer = m::InitProducerIdResponse::try_from(response.body)?;
+        let fenced = FencedProducer {
+            producer_id: ProducerId(answer.producer_id.0),
+            producer_epoch: ProducerEpoch(answer.producer_epoch),
+        };
+        let said = asked.iter().take(1).map(|(id, ())| {
+            let check = Refusal::check(answer.error_code, None);
+            ((*id).clone(), check.map(|()| fenced).into())
+        });
+        Ok(said.collect())
     }
 
     fn merge(self, results: Results<String, FencedProducer>) -> Self::Done {
         results
-    }
-}
-
-/// The same for one id.
-#[derive(Debug)]
-struct Terminate(Fence);
-
-impl Operation for Terminate {
-    type Key = String;
-    type Input = ();
-    type Output = FencedProducer;
-    type Done = Result<FencedProducer, AdminError>;
-
-    fn about(&self, key: &String) -> String {
-        self.0.about(key)
-    }
-
-    fn place(&self, key: &String, input: &(), cx: &mut Cx<'_>) -> Placement {
-        self.0.place(key, input, cx)
-    }
-
-    fn request(&self, items: &[(&String, &())], timeout: Duration) -> RequestBody {
-        Fence::ask(items, timeout)
-    }
-
-    fn read(
-        &self,
-        response: Response,
-        asked: &[(&String, &())],
-    ) -> Result<Vec<Said<Self>>, WrongResponse> {
-        Fence::hear(response, asked)
-    }
-
-    fn merge(self, results: Results<String, FencedProducer>) -> Self::Done {
-        only(results, "the transaction")
     }
 }

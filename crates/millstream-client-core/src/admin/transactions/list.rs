@@ -8,12 +8,11 @@ use millstream_types::{BrokerId, ProducerId};
 
 use super::super::command::AdminCall;
 use super::super::error::AdminError;
-use super::super::everywhere::{self, Everywhere};
-use super::super::operation::{Lot, Operation, Placement, Refusal, Results, Said};
+use super::super::everywhere::{self, List, Part};
+use super::super::operation::Refusal;
 use super::super::wire::text;
 use super::TransactionState;
-use crate::cx::Cx;
-use crate::outbox::{RequestBody, Response, ResponseBody, WrongResponse};
+use crate::outbox::{RequestBody, Response, WrongResponse};
 
 /// Which transactional ids to list: those that fit all that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,69 +74,35 @@ pub struct TransactionListing {
 pub fn list_transactions(
     filter: TransactionFilter,
 ) -> AdminCall<Result<BTreeMap<String, TransactionListing>, AdminError>> {
-    AdminCall::new(List { filter }, [(None, ())])
+    everywhere::list(filter)
 }
 
-#[derive(Debug)]
-struct List {
-    filter: TransactionFilter,
-}
+impl List for TransactionFilter {
+    type Name = String;
+    type Entry = TransactionListing;
+    const WHAT: &'static str = "transactions";
 
-impl Operation for List {
-    type Key = Everywhere;
-    type Input = ();
-    type Output = BTreeMap<String, TransactionListing>;
-    type Done = Result<BTreeMap<String, TransactionListing>, AdminError>;
-
-    fn about(&self, key: &Everywhere) -> String {
-        match key {
-            None => "the list of transactions".to_owned(),
-            Some(broker) => format!("the transactions of broker {broker}"),
-        }
-    }
-
-    fn place(&self, key: &Everywhere, (): &(), _cx: &mut Cx<'_>) -> Placement {
-        everywhere::place(*key)
-    }
-
-    fn lot(&self, key: &Everywhere, (): &()) -> Lot {
-        everywhere::lot(*key)
-    }
-
-    fn versions(&self, lot: Lot) -> (Option<i16>, Option<i16>) {
-        let min = match (&self.filter.pattern, self.filter.open_for) {
-            _ if lot == everywhere::lot(None) => None,
+    fn version_min(&self) -> Option<i16> {
+        match (&self.pattern, self.open_for) {
             (Some(_), _) => Some(2),
             (None, Some(_)) => Some(1),
             (None, None) => None,
-        };
-        (min, None)
+        }
     }
 
-    fn request(&self, items: &[(&Everywhere, &())], _timeout: Duration) -> RequestBody {
-        if matches!(items, [(None, ())]) {
-            return everywhere::which_brokers();
-        }
-        let filter = &self.filter;
-        let states = filter.states.iter().map(|state| text(&state.to_string()));
-        let producers = filter.producers.iter().map(|producer| m::ProducerId(producer.0));
+    fn request(&self) -> RequestBody {
+        let states = self.states.iter().map(|state| text(&state.to_string()));
+        let producers = self.producers.iter().map(|producer| m::ProducerId(producer.0));
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         m::ListTransactionsRequest::default()
             .with_state_filters(states.collect())
             .with_producer_id_filters(producers.collect())
-            .with_duration_filter(filter.open_for.map_or(-1, millis))
-            .with_transactional_id_pattern(filter.pattern.as_deref().map(text))
+            .with_duration_filter(self.open_for.map_or(-1, millis))
+            .with_transactional_id_pattern(self.pattern.as_deref().map(text))
             .into()
     }
 
-    fn read(
-        &self,
-        response: Response,
-        asked: &[(&Everywhere, &())],
-    ) -> Result<Vec<Said<Self>>, WrongResponse> {
-        if let ResponseBody::Metadata(answer) = response.body {
-            return Ok(everywhere::all_of::<Self>(&answer));
-        }
+    fn read(&self, response: Response) -> Result<Part<Self>, WrongResponse> {
         let from = response.from;
         let answer = m::ListTransactionsResponse::try_from(response.body)?;
         let listings = answer.transaction_states.iter().map(|state| {
@@ -148,12 +113,6 @@ impl Operation for List {
             };
             (state.transactional_id.0.to_string(), listing)
         });
-        let result = Refusal::check(answer.error_code, None).map(|()| listings.collect());
-        let key = asked.first().and_then(|(key, ())| **key);
-        Ok(vec![(key, result.into())])
-    }
-
-    fn merge(self, results: Results<Everywhere, Self::Output>) -> Self::Done {
-        everywhere::merge(results)
+        Ok(Refusal::check(answer.error_code, None).map(|()| listings.collect()))
     }
 }

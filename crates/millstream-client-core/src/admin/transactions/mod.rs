@@ -8,7 +8,7 @@ mod producers;
 
 pub use abort::{AbortTransaction, abort_transaction};
 pub use describe::{TransactionDescription, TransactionState, describe_transactions};
-pub use fence::{FencedProducer, fence_producers, force_terminate_transaction};
+pub use fence::{FencedProducer, fence_producers};
 pub use list::{TransactionFilter, TransactionListing, list_transactions};
 pub use producers::{ActiveProducer, describe_producers};
 

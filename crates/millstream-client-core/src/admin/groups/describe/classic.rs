@@ -1,16 +1,12 @@
 //! Describing classic groups, at their coordinators.
 
-use std::time::Duration;
-
 use millstream_protocol::messages as m;
 use millstream_types::GroupId;
 
 use super::super::super::command::AdminCall;
-use super::super::super::operation::{Lot, Operation, Placement, Results, Said};
-use super::super::super::wire::group_coordinator;
-use super::super::about_group;
+use super::super::super::operation::Results;
+use super::by_coordinator::{All, Described, describe};
 use super::{ClassicGroup, WITH_OPERATIONS_MIN, classic_request, read_classic};
-use crate::cx::Cx;
 use crate::outbox::{RequestBody, Response, WrongResponse};
 
 /// Describes classic groups.
@@ -18,52 +14,23 @@ pub fn describe_classic_groups(
     groups: impl IntoIterator<Item = GroupId>,
     authorized_operations: bool,
 ) -> AdminCall<Results<GroupId, ClassicGroup>> {
-    let groups = groups.into_iter().map(|group| (group, ()));
-    AdminCall::new(Describe { authorized_operations }, groups)
+    describe(groups, authorized_operations)
 }
 
-#[derive(Debug)]
-struct Describe {
-    authorized_operations: bool,
-}
+impl Described for ClassicGroup {
+    const WITH_OPERATIONS_MIN: Option<i16> = Some(WITH_OPERATIONS_MIN);
 
-impl Operation for Describe {
-    type Key = GroupId;
-    type Input = ();
-    type Output = ClassicGroup;
-    type Done = Results<GroupId, ClassicGroup>;
-
-    fn about(&self, key: &GroupId) -> String {
-        about_group(key)
+    fn request(groups: Vec<m::GroupId>, authorized_operations: bool) -> RequestBody {
+        classic_request(groups, authorized_operations)
     }
 
-    fn place(&self, key: &GroupId, (): &(), _cx: &mut Cx<'_>) -> Placement {
-        group_coordinator(key)
-    }
-
-    fn versions(&self, _lot: Lot) -> (Option<i16>, Option<i16>) {
-        (self.authorized_operations.then_some(WITH_OPERATIONS_MIN), None)
-    }
-
-    fn request(&self, items: &[(&GroupId, &())], _timeout: Duration) -> RequestBody {
-        classic_request(items.iter().map(|(group, ())| *group), self.authorized_operations)
-    }
-
-    fn read(
-        &self,
-        response: Response,
-        _asked: &[(&GroupId, &())],
-    ) -> Result<Vec<Said<Self>>, WrongResponse> {
+    fn read(response: Response) -> Result<All<Self>, WrongResponse> {
         let (version, from) = (response.version, response.from);
         let answer = m::DescribeGroupsResponse::try_from(response.body)?;
         let said = answer.groups.iter().map(|group| {
-            let described = read_classic(group, version, from);
-            (GroupId::from(group.group_id.0.as_str()), described.into())
+            let id = GroupId::from(group.group_id.0.as_str());
+            (id, read_classic(group, version, from))
         });
         Ok(said.collect())
-    }
-
-    fn merge(self, results: Results<GroupId, ClassicGroup>) -> Self::Done {
-        results
     }
 }

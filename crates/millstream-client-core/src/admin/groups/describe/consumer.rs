@@ -124,12 +124,12 @@ impl Operation for Describe {
     }
 
     fn request(&self, items: &[(&GroupId, &Way)], _timeout: Duration) -> RequestBody {
-        let groups = items.iter().map(|(group, _)| *group);
+        let groups = items.iter().map(|(group, _)| group_id(group)).collect();
         if items.first().is_some_and(|(_, way)| **way == Way::Classic) {
             return classic_request(groups, self.authorized_operations);
         }
         m::ConsumerGroupDescribeRequest::default()
-            .with_group_ids(groups.map(group_id).collect())
+            .with_group_ids(groups)
             .with_include_authorized_operations(self.authorized_operations)
             .into()
     }

@@ -1,5 +1,6 @@
 //! Describing groups of consumers: those that the broker assigns to (KIP-848) and classic ones.
 
+pub(super) mod by_coordinator;
 mod classic;
 mod consumer;
 
@@ -14,7 +15,7 @@ use millstream_types::{BrokerId, GroupId, GroupInstanceId, MemberId, TopicPartit
 
 use super::super::acls::AclOperations;
 use super::super::operation::Refusal;
-use super::super::wire::{group_id, non_empty};
+use super::super::wire::non_empty;
 use super::GroupState;
 use crate::group::protocol::decode_assignment;
 use crate::outbox::RequestBody;
@@ -66,12 +67,9 @@ const WITH_OPERATIONS_MIN: i16 = 3;
 /// The first version of DescribeGroups that tells a group that is not there from one that is dead.
 const NOT_FOUND_MIN: i16 = 6;
 
-fn classic_request<'a>(
-    groups: impl Iterator<Item = &'a GroupId>,
-    authorized_operations: bool,
-) -> RequestBody {
+fn classic_request(groups: Vec<m::GroupId>, authorized_operations: bool) -> RequestBody {
     m::DescribeGroupsRequest::default()
-        .with_groups(groups.map(group_id).collect())
+        .with_groups(groups)
         .with_include_authorized_operations(authorized_operations)
         .into()
 }
