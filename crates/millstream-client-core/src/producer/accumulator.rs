@@ -2,7 +2,7 @@
 //! closed batches that wait for the driver.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millstream_protocol::batch::{AppendError, BatchBuilder};
@@ -26,6 +26,8 @@ pub(crate) struct Topic {
 #[derive(Debug)]
 pub(crate) struct TopicCommon {
     pub(crate) sticky: Sticky,
+    /// The size of buffer that batches of the sticky partition lately filled, whichever it was.
+    sticky_class: AtomicUsize,
     /// The next partition in turn, for the round robin partitioner.
     turn: AtomicU32,
     pub(crate) codec: Arc<Codec>,
@@ -43,11 +45,20 @@ impl TopicCommon {
     ) -> Self {
         Self {
             sticky: Sticky::new(seed),
+            sticky_class: AtomicUsize::new(0),
             turn: AtomicU32::new(0),
             codec,
             ratio: AtomicU32::new(1_000),
             counters: counters.topic(name),
         }
+    }
+}
+
+impl TopicCommon {
+    /// The size of buffer to open a batch of the sticky partition with: there is one such batch, so
+    /// that a partition without a history need not begin small.
+    pub(crate) fn sticky_class(&self) -> usize {
+        self.sticky_class.load(Ordering::Relaxed)
     }
 }
 
@@ -173,11 +184,16 @@ impl Partition {
         let open = queue.open.take()?;
         let size = open.builder.size();
         // Follow what batches fill: up at once, down by halves.
-        queue.class = BufferPool::class_of(size).max(queue.class / 2);
+        let filled = BufferPool::class_of(size);
+        queue.class = filled.max(queue.class / 2);
         open.handle.set_records(open.builder.record_count());
         queue.closed.push_back(Arc::clone(&open.handle));
         if let Ok(id) = u32::try_from(self.id.value()) {
-            self.common.sticky.add(id, u32::try_from(size).unwrap_or(u32::MAX));
+            let is_sticky = self.common.sticky.add(id, u32::try_from(size).unwrap_or(u32::MAX));
+            if is_sticky {
+                let class = filled.max(self.common.sticky_class() / 2);
+                self.common.sticky_class.store(class, Ordering::Relaxed);
+            }
         }
         Some(open)
     }

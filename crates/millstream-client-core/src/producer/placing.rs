@@ -195,7 +195,11 @@ impl ProducerShared {
         if had_its_share && self.leave_sticky(topic, placing) {
             return Ok(Placed::Again);
         }
-        self.open_batch(topic, partition, &mut queue, record).map(Placed::Done)
+        let class = match placing.sticky {
+            Some(_) => queue.class().max(topic.common.sticky_class()),
+            None => queue.class(),
+        };
+        self.open_batch(topic, partition, (&mut queue, class), record).map(Placed::Done)
     }
 
     /// The number of the record's partition.
@@ -263,7 +267,7 @@ impl ProducerShared {
         &self,
         topic: &Topic,
         partition: &Arc<Partition>,
-        queue: &mut Queue,
+        (queue, class): (&mut Queue, usize),
         record: &Record<'_>,
     ) -> Result<Delivery, EnqueueError> {
         let timestamp = record.named_timestamp().unwrap_or_else(|| self.clock.refresh());
@@ -289,7 +293,7 @@ impl ProducerShared {
         {
             return Err(refusal);
         }
-        let usual = alone.max(queue.class().min(config.batch_size));
+        let usual = alone.max(class.min(config.batch_size));
         let Some(buffer) = self.pool.try_acquire(usual).or_else(|| self.pool.try_acquire(alone))
         else {
             return Err(EnqueueError::Full { used: self.pool.used(), budget: self.pool.budget() });

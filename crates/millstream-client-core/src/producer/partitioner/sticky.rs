@@ -78,11 +78,14 @@ impl Sticky {
         Some(self.partition.load(Ordering::Relaxed)).filter(|partition| *partition != UNSET)
     }
 
-    /// Counts the bytes of a batch that closed, if its partition is the one chosen.
-    pub(crate) fn add(&self, partition: u32, bytes: u32) {
-        if self.partition.load(Ordering::Relaxed) == partition {
+    /// Counts the bytes of a batch that closed, if its partition is the one chosen. Answers whether it
+    /// is.
+    pub(crate) fn add(&self, partition: u32, bytes: u32) -> bool {
+        let is_chosen = self.partition.load(Ordering::Relaxed) == partition;
+        if is_chosen {
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
+        is_chosen
     }
 
     /// The bytes that the partition had so far.

@@ -186,6 +186,20 @@ fn a_thousand_thin_partitions_fit_the_default_budget() {
 }
 
 #[test]
+fn the_sticky_partitions_next_batch_begins_at_the_size_that_the_last_one_filled() {
+    let mut world = World::new(config(), 1, 50);
+    let value = [1; 1_000];
+    let record = Record::to(TOPIC).value(&value);
+    let first = enqueue(&world, &record).partition();
+    assert!(world.shared.memory_used() < 16 * 1024, "nothing is known: it begins small");
+    while enqueue(&world, &record).partition() == first {}
+    assert_eq!(world.shared.memory_used(), 2 * 128 * 1024, "the second has a whole buffer");
+    let _named = world.enqueue(49, b"thin");
+    assert!(world.shared.memory_used() <= 2 * 128 * 1024 + 4 * 1024, "others begin small");
+    world.settle();
+}
+
+#[test]
 fn a_record_after_ten_idle_minutes_has_the_right_time() {
     let mut world = World::new(config(), 1, 1);
     let early = world.enqueue(0, b"early");
