@@ -30,7 +30,6 @@ pub(super) type Producer = (i64, i16);
 /// A record in a log.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) producer: Producer,
     pub(super) value: String,
     pub(super) mark: Mark,
 }
@@ -141,7 +140,7 @@ impl Model {
         if self.txn != Txn::Ongoing || !self.has_group {
             return Err(ErrorCode::InvalidTxnState);
         }
-        let entry = Entry { producer, value: value.to_string(), mark: Mark::Open };
+        let entry = Entry { value: value.to_string(), mark: Mark::Open };
         let is_there = |other: &Entry| other.value == entry.value && other.mark == Mark::Open;
         if !self.offsets.iter().any(is_there) {
             self.offsets.push(entry);
@@ -199,7 +198,7 @@ impl Model {
         let log = self.logs.entry(partition).or_default();
         for record in checked.records() {
             let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
-            log.push(Entry { producer, value, mark: Mark::Open });
+            log.push(Entry { value, mark: Mark::Open });
         }
         Ok(())
     }

@@ -323,7 +323,7 @@ impl World {
             let cx = cx!(self, Transaction);
             return self.machine.handle_response(pending.id, Err(failure), &mut self.producer, cx);
         }
-        let version = pending.version_max.unwrap_or(api::supported_versions(api).max);
+        let version = pending.version_max.unwrap_or_else(|| api::supported_versions(api).max);
         let broker = "1".to_owned();
         let reason = "it was lost".to_owned();
         let result = match fate {
