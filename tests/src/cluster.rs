@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use millstream_broker::{Broker, Fault, RunningCluster};
+use millstream_broker::{Broker, BrokerBuilder, Fault, RunningCluster};
 use millstream_client::consumer::ConsumerBuilder;
 use millstream_client::{Admin, Consumer, NewTopic, Producer, ProducerBuilder};
 use millstream_types::{BrokerId, TopicPartition};
@@ -34,7 +34,15 @@ enum Kind {
 impl TestCluster {
     /// Three nodes of the in-process broker; topics are not created by naming them.
     pub async fn in_process() -> Self {
-        let broker = Broker::in_process().nodes(3).configure(|config| {
+        Self::of_broker(Broker::in_process().nodes(3)).await
+    }
+
+    /// As [`in_process`](Self::in_process), of nodes as they are given here.
+    ///
+    /// # Panics
+    /// If they do not start.
+    pub async fn of_broker(broker: BrokerBuilder) -> Self {
+        let broker = broker.configure(|config| {
             config.auto_create_topics = false;
             // As real Kafka is configured here: rules are kept, and the one user stands above them.
             config.security.authorizer = true;
@@ -51,16 +59,13 @@ impl TestCluster {
         for _ in 0..NODES {
             proxies.push(Proxy::bind().await);
         }
-        let broker = Broker::in_process().nodes(3).configure(|config| {
-            config.auto_create_topics = false;
-        });
+        let broker = Broker::in_process().nodes(3);
         let broker = broker.advertise_addresses(proxies.iter().map(Proxy::address));
-        let cluster = broker.start().await.expect("the in-process broker starts");
+        let cluster = Self::of_broker(broker).await;
         for (proxy, node) in proxies.iter().zip(1..) {
-            proxy.forward_to(cluster.address(node).expect("a node"));
+            proxy.forward_to(cluster.broker().address(node).expect("a node"));
         }
-        let admin = admin(&cluster.bootstrap());
-        (Self { kind: Kind::InProcess(cluster), admin }, proxies)
+        (cluster, proxies)
     }
 
     /// The cluster that `cargo xtask test` has started for all suites. It must not be broken.

@@ -6,7 +6,7 @@ use expect_test::expect_file;
 use millstream_tests::deadline;
 use millstream_tests::matrix::{page, run, table};
 
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 macro_rules! rows {
     ($($row:ident)*) => {
@@ -36,6 +36,14 @@ rows! {
     produce_codes_plain
     produce_codes_idempotent
     init_producer_id_codes
+    transactions_no_answers
+    transactions_brokers_and_drops
+    transactions_init_codes
+    transactions_add_partitions_codes
+    transactions_produce_codes
+    transactions_add_offsets_codes
+    transactions_offset_commit_codes
+    transactions_end_codes
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl fmt::Display for Wait {
 }
 
 /// Polls a future once, expects it to wait, and drops it.
-async fn drop_waiting<T>(future: impl Future<Output = T>) {
+pub(super) async fn drop_waiting<T>(future: impl Future<Output = T>) {
     let mut future = pin!(future);
     let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
     assert!(first.is_pending(), "it has to wait");

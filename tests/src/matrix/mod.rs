@@ -10,6 +10,8 @@ pub mod drops;
 pub mod page;
 pub mod run;
 pub mod table;
+pub mod transactions;
+pub mod transactions_table;
 
 use std::fmt;
 
@@ -22,6 +24,10 @@ pub enum Mode {
     Plain,
     /// The default.
     Idempotent,
+    /// In transactions of version 1.
+    Transactional1,
+    /// In transactions of version 2 (KIP-890).
+    Transactional2,
 }
 
 impl fmt::Display for Mode {
@@ -29,6 +35,8 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Self::Plain => "plain",
             Self::Idempotent => "idempotent",
+            Self::Transactional1 => "transactional, version 1",
+            Self::Transactional2 => "transactional, version 2",
         })
     }
 }
@@ -87,6 +95,87 @@ pub enum Fault {
     AllKilledAfterwards,
     /// The caller drops the future.
     Dropped(drops::Wait),
+    /// Something happens to the transaction's coordinator before the commit.
+    Coordinator(CoordinatorFault),
+    /// The caller drops the future of a transaction's verb, and the producer behind it.
+    CallDropped(TransactionCall),
+}
+
+/// What happens to a coordinator of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoordinatorFault {
+    /// Another node is it.
+    Moved,
+    /// It is loading for a while.
+    Loading,
+    /// It dies; another node takes over.
+    Killed,
+    /// Its connection ends when it has committed, before it answers.
+    KilledAfterwards,
+    /// It has let another producer have the transactional id.
+    Fenced,
+}
+
+impl fmt::Display for CoordinatorFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Moved => "coordinator moved before the commit",
+            Self::Loading => "coordinator loading at the commit",
+            Self::Killed => "coordinator killed before the commit",
+            Self::KilledAfterwards => "coordinator gone after the commit, before the answer",
+            Self::Fenced => "another producer fenced this one before the commit",
+        })
+    }
+}
+
+/// A verb whose future is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionCall {
+    /// `begin` that waits.
+    Begin,
+    /// The transaction itself, with records and offsets.
+    Transaction,
+    /// `commit_offsets_of` that waits.
+    Offsets,
+    /// `flush` that waits.
+    Flush,
+    /// `commit` that was never polled.
+    CommitUnpolled,
+    /// `commit` that waits.
+    Commit,
+    /// `abort` that was never polled.
+    AbortUnpolled,
+    /// `abort` that waits.
+    Abort,
+}
+
+impl TransactionCall {
+    /// All of them, each with what becomes of the transaction.
+    pub const ALL: [(Self, End); 8] = [
+        (Self::Begin, End::NotCommitted),
+        (Self::Transaction, End::NotCommitted),
+        (Self::Offsets, End::NotCommitted),
+        (Self::Flush, End::NotCommitted),
+        (Self::CommitUnpolled, End::NotCommitted),
+        (Self::Commit, End::Committed),
+        (Self::AbortUnpolled, End::NotCommitted),
+        (Self::Abort, End::NotCommitted),
+    ];
+}
+
+impl fmt::Display for TransactionCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Begin => "`begin` dropped while it waits",
+            Self::Transaction => "transaction dropped with records and offsets",
+            Self::Offsets => "`commit_offsets_of` dropped while it waits",
+            Self::Flush => "`flush` dropped while it waits",
+            Self::CommitUnpolled => "`commit` dropped before the first poll",
+            Self::Commit => "`commit` dropped while it waits",
+            Self::AbortUnpolled => "`abort` dropped before the first poll",
+            Self::Abort => "`abort` dropped while it waits",
+        })
+    }
 }
 
 /// What the producer is told of a record.
@@ -100,6 +189,12 @@ pub enum End {
     Unknown,
     /// It was not accepted: the call was dropped before.
     NotAccepted,
+    /// The transaction is committed.
+    Committed,
+    /// The transaction is not committed and never will be.
+    NotCommitted,
+    /// There is no producer: it could not be built.
+    NoProducer,
 }
 
 impl fmt::Display for End {
@@ -109,6 +204,9 @@ impl fmt::Display for End {
             Self::NotWritten => "not written",
             Self::Unknown => "unknown",
             Self::NotAccepted => "not accepted",
+            Self::Committed => "committed",
+            Self::NotCommitted => "not committed",
+            Self::NoProducer => "no producer",
         })
     }
 }
@@ -210,6 +308,8 @@ impl fmt::Display for Fault {
             Self::AllKilled => f.write_str("all brokers killed before the write"),
             Self::AllKilledAfterwards => f.write_str("all brokers killed after the append"),
             Self::Dropped(wait) => wait.fmt(f),
+            Self::Coordinator(fault) => fault.fmt(f),
+            Self::CallDropped(call) => call.fmt(f),
         }
     }
 }

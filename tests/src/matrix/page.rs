@@ -18,6 +18,12 @@ in-process broker; this page is written from them, and a test compares the two
 *once*: the first request of the kind is hit and the next one passes; another record, sent afterwards,
 is written in each of these cells. *always*: every request is hit until the delivery timeout has passed.
 *done*: the broker does what it was asked before it fails. A record that is *not written* is handed back.
+
+A transactional cell is a transaction of one record and one offset of a group: what is told is what the
+commit (or building the producer) says, and the log is what a reader of committed records finds. The
+offset has to be committed where the record is visible, and nowhere else; where the commit is *unknown*,
+the next begin has to tell what a reader finds once the broker answers again; and another transaction of
+the id, behind it, is committed in every cell.
 ";
 
 /// The page.

@@ -11,20 +11,20 @@ use millstream_types::{BrokerId, Offset, PartitionId, TopicPartition};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{Blow, Cell, End, Fault, Mode, Row, Times, drops};
+use super::{Blow, Cell, End, Fault, Mode, Row, Times, drops, transactions};
 use crate::cluster::TestCluster;
 use crate::deadline::{eventually, step};
 use crate::proxy::{Proxy, Rules};
 use crate::reading::{ends, read_all};
 
 /// How many cells are on their way at a time.
-const AT_A_TIME: usize = 32;
+pub(super) const AT_A_TIME: usize = 32;
 /// Longer than anything takes that comes to a good end.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// The delivery timeout of records that nothing will save.
-const NO_PATIENCE: Duration = Duration::from_millis(1500);
+pub(super) const NO_PATIENCE: Duration = Duration::from_millis(1500);
 /// A request timeout that is meant to pass.
-const SHORT: Duration = Duration::from_millis(400);
+pub(super) const SHORT: Duration = Duration::from_millis(400);
 /// How long a record waits to be sent where something happens meanwhile.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -52,11 +52,20 @@ pub(super) struct Seen {
 pub async fn run(row: &Row) {
     let (alone, together): (Vec<Cell>, Vec<Cell>) =
         row.cells.iter().partition(|cell| !matches!(cell.fault, Fault::Request { .. }));
-    let mut wrong = run_together(&together).await;
+    let of_version = |version| {
+        let cells = together.iter().filter(move |cell| transactions::version(cell.mode) == version);
+        cells.copied().collect::<Vec<_>>()
+    };
+    let mut wrong = run_together(&of_version(None)).await;
+    for version in [1, 2] {
+        let cells = of_version(Some(version));
+        wrong.extend(transactions::run_together(&cells, version).await);
+    }
     for cell in &alone {
-        wrong.extend(match cell.fault {
-            Fault::Dropped(wait) => drops::run(cell, wait).await,
-            _ => run_alone(cell).await,
+        wrong.extend(match (transactions::version(cell.mode), cell.fault) {
+            (Some(version), _) => transactions::run_alone(cell, version).await,
+            (None, Fault::Dropped(wait)) => drops::run(cell, wait).await.into_iter().collect(),
+            (None, _) => run_alone(cell).await.into_iter().collect(),
         });
     }
     let (bad, all) = (wrong.len(), row.cells.len());
@@ -139,7 +148,7 @@ pub(super) async fn logs(cluster: &TestCluster, topic: &str) -> BTreeMap<Partiti
 }
 
 /// The fault as the broker knows it.
-fn broker_fault(api: ApiKey, blow: Blow, times: Times, client_id: &str) -> BrokerFault {
+pub(super) fn broker_fault(api: ApiKey, blow: Blow, times: Times, client_id: &str) -> BrokerFault {
     let fault = BrokerFault::on(api).client_id(client_id);
     let fault = if times == Times::Always { fault.always() } else { fault };
     match blow {
@@ -160,9 +169,8 @@ fn builder(cluster: &TestCluster, cell: &Cell) -> ProducerBuilder {
     let builder = match cell.fault {
         // No attempt is on its way when the delivery timeout passes: that would leave it open.
         Fault::Request { times: Times::Always, blow: Blow::Answer(_), .. }
-        | Fault::CutDuring(Times::Always) => {
-            builder.retry_backoff(2 * NO_PATIENCE, 2 * NO_PATIENCE)
-        }
+        | Fault::CutDuring(Times::Always)
+        | Fault::AllKilled => builder.retry_backoff(2 * NO_PATIENCE, 2 * NO_PATIENCE),
         Fault::Request { times: Times::Always, .. } => {
             builder.retry_backoff(millis(300), millis(300))
         }

@@ -233,7 +233,7 @@ fn drops() -> Vec<Cell> {
 #[must_use]
 pub fn rows() -> Vec<Row> {
     let row = |test, title, cells| Row { test, title, cells };
-    vec![
+    let mut rows = vec![
         row("connections", "The connection ends when the request is through", connections()),
         row("timeouts", "No answer in time", timeouts()),
         row("brokers", "Connections end, leaders move, brokers die", brokers()),
@@ -245,5 +245,7 @@ pub fn rows() -> Vec<Row> {
             produce_codes(Idempotent),
         ),
         row("init_producer_id_codes", "Error answers of InitProducerId, idempotent", init_codes()),
-    ]
+    ];
+    rows.extend(super::transactions_table::rows());
+    rows
 }

@@ -57,6 +57,7 @@ pub struct Request {
     pub(crate) lane: Lane,
     pub(crate) body: RequestBody,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout_max: Option<Duration>,
     pub(crate) version_min: Option<i16>,
     pub(crate) version_max: Option<i16>,
 }
@@ -69,6 +70,7 @@ impl Request {
             lane,
             body: body.into(),
             timeout: None,
+            timeout_max: None,
             version_min: None,
             version_max: None,
         }
@@ -90,6 +92,13 @@ impl Request {
     #[must_use]
     pub const fn version_max(mut self, version: i16) -> Self {
         self.version_max = Some(version);
+        self
+    }
+
+    /// Gives the request no more time than this, and no more than any other.
+    #[must_use]
+    pub const fn timeout_max(mut self, longest: Duration) -> Self {
+        self.timeout_max = Some(longest);
         self
     }
 
@@ -185,6 +194,8 @@ impl Outbox {
     pub fn send(&mut self, now: Instant, owner: Owner, request: Request) -> RequestId {
         let id = RequestId(self.next_id);
         self.next_id += 1;
+        let timeout = request.timeout.unwrap_or(self.timeout_default);
+        let timeout = request.timeout_max.map_or(timeout, |longest| timeout.min(longest));
         self.queue.push_back(Pending {
             id,
             owner,
@@ -192,7 +203,7 @@ impl Outbox {
             lane: request.lane,
             body: request.body,
             sent: now,
-            deadline: now + request.timeout.unwrap_or(self.timeout_default),
+            deadline: now + timeout,
             version_min: request.version_min,
             version_max: request.version_max,
         });

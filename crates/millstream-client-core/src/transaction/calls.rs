@@ -221,8 +221,8 @@ impl TransactionMachine {
         if member.is_some() && self.version == TransactionVersion::V1 {
             request = request.version_min(TXN_OFFSET_COMMIT_WITH_MEMBER);
         }
-        let timeout = offsets.deadline().saturating_duration_since(cx.now);
-        let request = request.timeout(timeout.max(Duration::from_millis(1)));
+        let left = offsets.deadline().saturating_duration_since(cx.now);
+        let request = request.timeout_max(left.max(Duration::from_millis(1)));
         self.send(Call::CommitOffsets(group, ids.unwrap_or_default()), request, cx);
     }
 
