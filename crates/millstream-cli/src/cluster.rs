@@ -242,8 +242,16 @@ async fn features(target: &Target) -> Result<ExitCode, Failure> {
 async fn quorum(target: &Target) -> Result<ExitCode, Failure> {
     let quorum = target.admin().await?.describe_metadata_quorum().await?;
     let leader_end = leader_end(&quorum);
-    let voters = quorum.voters.iter().map(|replica| controller("voter", replica, leader_end));
-    let rest = quorum.observers.iter().map(|replica| controller("observer", replica, leader_end));
+    let row = |role, replica: &QuorumReplica| {
+        let mut row = controller(role, replica, leader_end);
+        // Brokers tell where controllers listen since Kafka 3.9 (KIP-853).
+        if let Some(endpoints) = quorum.endpoints.get(&replica.id) {
+            row["addresses"] = endpoints.values().map(|one| json!(one.to_string())).collect();
+        }
+        row
+    };
+    let voters = quorum.voters.iter().map(|replica| row("voter", replica));
+    let rest = quorum.observers.iter().map(|replica| row("observer", replica));
     target.show(&json!({
         "leader": quorum.leader.map(BrokerId::value),
         "leaderEpoch": quorum.leader_epoch.value(),

@@ -49,10 +49,16 @@ impl Connection {
         Ok(servers.split(',').map(|server| server.trim().to_owned()).collect())
     }
 
-    /// An admin client that has reached the cluster.
-    pub(crate) async fn admin(&self) -> Result<Admin, Failure> {
-        let builder = Admin::builder(self.bootstrap()?).api_timeout(PATIENCE);
-        Ok(builder.properties(&self.properties()?).connect().await?)
+    /// An admin client that has reached the cluster, or its controllers if those are named.
+    pub(crate) async fn admin(&self, controllers: Option<&str>) -> Result<Admin, Failure> {
+        let properties = self.properties()?;
+        let builder = match controllers.or_else(|| properties.get("bootstrap.controllers")) {
+            Some(controllers) => {
+                Admin::builder_for_controllers(controllers.split(',').map(str::trim))
+            }
+            None => Admin::builder(self.bootstrap()?),
+        };
+        Ok(builder.api_timeout(PATIENCE).properties(&properties).connect().await?)
     }
 
     /// The file's properties and the command line's over them.
@@ -74,6 +80,10 @@ pub(crate) struct Target {
     #[command(flatten)]
     pub(crate) connection: Connection,
 
+    /// Controllers to speak to in place of brokers, where a verb can (KIP-919).
+    #[arg(long, value_name = "HOST:PORT[,…]", global = true)]
+    controllers: Option<String>,
+
     /// Print JSON, for programs.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -82,7 +92,7 @@ pub(crate) struct Target {
 impl Target {
     /// An admin client that has reached the cluster.
     pub(crate) async fn admin(&self) -> Result<Admin, Failure> {
-        self.connection.admin().await
+        self.connection.admin(self.controllers.as_deref()).await
     }
 
     /// Prints what was found.

@@ -110,7 +110,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Every partition of the topics, and where it ends now.
 async fn ends(args: &Args) -> Result<BTreeMap<TopicPartition, Offset>, Failure> {
-    let admin = args.connection.admin().await?;
+    let admin = args.connection.admin(None).await?;
     let names = args.topics.iter().map(|name| TopicName::from(name.as_str()));
     let topics = admin.describe_topics(names).await?;
     let partitions = topics.iter().flat_map(|(name, topic)| {

@@ -107,6 +107,13 @@ fn the_cluster_is_shown_and_changed() {
         let quorum = json(&["cluster", "quorum", "-b", bootstrap]);
         let voters = rows(&quorum["controllers"], "role", "voter");
         assert_eq!(voters.len(), nodes, "{quorum}");
+        step("from a controller itself");
+        let controller = voters[0]["addresses"][0].as_str().unwrap();
+        let own = json(&["cluster", "quorum", "--controllers", controller]);
+        assert_eq!(own["leader"], quorum["leader"]);
+        let error = failure(&["topics", "list", "--controllers", controller]);
+        assert!(error.contains("cannot serve Metadata"), "{error}");
+
         let directory = "AAAAAAAAAAAAAAAAAAAAAQ";
         let voter = ["77", "--directory", directory, "-b", bootstrap];
         let endpoint = ["--endpoint", "CONTROLLER=localhost:9"];
