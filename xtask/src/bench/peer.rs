@@ -77,9 +77,9 @@ impl Peer {
     /// Builds it, or only finds what was built before.
     pub(super) fn build(self, how: Build) -> Result<Program> {
         match self {
-            Self::Millstream => rust("bench-ours", "millstream", false, how),
-            Self::MillstreamZstdC => rust("bench-ours", "millstream", true, how),
-            Self::Floor => rust("bench-ours", "floor", false, how),
+            Self::Millstream => rust("bench-ours", "bench-millstream", false, how),
+            Self::MillstreamZstdC => rust("bench-ours", "bench-millstream", true, how),
+            Self::Floor => rust("bench-ours", "bench-floor", false, how),
             Self::Librdkafka => rust("bench-librdkafka", "bench-librdkafka", false, how),
             Self::ConfluentKafka => {
                 rust("bench-confluent-kafka", "bench-confluent-kafka", false, how)
@@ -108,7 +108,7 @@ pub(super) fn topic_tool(how: Build) -> Result<PathBuf> {
 
 /// The program that measures `enqueue` alone.
 pub(super) fn enqueue_program(how: Build) -> Result<Program> {
-    rust("bench-ours", "enqueue", false, how)
+    rust("bench-ours", "bench-enqueue", false, how)
 }
 
 /// Builds a binary of the peers' workspace, which is not ours.
