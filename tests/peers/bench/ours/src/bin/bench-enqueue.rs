@@ -45,7 +45,7 @@ fn send(producer: &Producer, topic: &str, values: &mut Values, count: u64) -> Du
     if count > 0 {
         // The first record asks for the topic.
         let record = Record::to(topic).value(values.next_value());
-        producer.enqueue_blocking(&record).expect("accepted");
+        drop(producer.enqueue_blocking(&record).expect("accepted"));
         left -= 1;
     }
     while left > 0 {
