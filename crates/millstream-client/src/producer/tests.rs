@@ -99,79 +99,83 @@ fn levels_belong_to_their_codecs() {
     assert_eq!((own.codec, own.level), (Some(Compression::Gzip), Some(9)));
 }
 
+/// Properties, and words of what is said of them.
+type Refusal<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 /// Settings that no producer can have, with what the refusal must name.
+const REFUSALS: &[Refusal<'static>] = &[
+    (&[("acks", "2")], &["acks = \"2\"", "all, -1, 1, 0"]),
+    (&[("retries", "-1")], &["retries", "0 to 2147483647"]),
+    (&[("linger.ms", "-5")], &["linger.ms", "0 or more"]),
+    (&[("batch.size", "big")], &["batch.size", "a whole number from 0"]),
+    (&[("buffer.memory", "0")], &["buffer.memory", "from 1"]),
+    (&[("max.request.size", "0")], &["max.request.size", "from 1"]),
+    (&[("max.in.flight.requests.per.connection", "0")], &["max.in.flight", "from 1"]),
+    (&[("compression.type", "brotli")], &["compression.type", "none, gzip, snappy, lz4, zstd"]),
+    (&[("compression.gzip.level", "10")], &["compression.gzip.level", "-1 to 9"]),
+    (&[("compression.lz4.level", "18")], &["compression.lz4.level", "1 to 17"]),
+    (&[("compression.zstd.level", "23")], &["compression.zstd.level", "to 22"]),
+    (&[("compression.type", "gzip"), ("compression.gzip.level", "0")], &["gzip", "1 to 9"]),
+    (&[("compression.type", "lz4"), ("compression.lz4.level", "3")], &["lz4", "level 3", "9"]),
+    (
+        &[("topic.compression.type.t", "snappy"), ("topic.compression.level.t", "1")],
+        &["topic t", "snappy", "no level"],
+    ),
+    (&[("topic.compression.type.t", "rar")], &["topic.compression.type.t", "none, gzip"]),
+    (&[("topic.compression.level.t", "high")], &["topic.compression.level.t", "high"]),
+    (
+        &[("partitioner.class", "com.example.Mine")],
+        &["partitioner.class", "RoundRobinPartitioner", "murmur2_random", "`partitioner`"],
+    ),
+    (&[("partitioner", "best")], &["partitioner = \"best\"", "consistent_random"]),
+    (
+        &[("partitioner", "random"), ("partitioner.class", "fnv1a")],
+        &["partitioner and partitioner.class"],
+    ),
+    (
+        &[("partitioner", "fnv1a"), ("partitioner.ignore.keys", "true")],
+        &["partitioner.ignore.keys=true", "partitioner=fnv1a"],
+    ),
+    (
+        &[
+            ("partitioner.availability.timeout.ms", "5"),
+            ("partitioner.adaptive.partitioning.enable", "false"),
+        ],
+        &["availability.timeout.ms=5", "adaptive.partitioning.enable=false"],
+    ),
+    (&[("acks", "1"), ("enable.idempotence", "true")], &["enable.idempotence=true", "acks=1"]),
+    (
+        &[("retries", "0"), ("enable.idempotence", "true")],
+        &["enable.idempotence=true", "retries=0"],
+    ),
+    (
+        &[("max.in.flight", "6"), ("enable.idempotence", "true")],
+        &["enable.idempotence=true", "connection=6"],
+    ),
+    (
+        &[("delivery.timeout.ms", "1000")],
+        &["delivery.timeout.ms=1000", "linger.ms=5", "request.timeout.ms=30000"],
+    ),
+    (
+        &[("buffer.memory", "1000"), ("batch.size", "2000")],
+        &["batch.size=2000", "buffer.memory=1000"],
+    ),
+    (&[("interceptor.classes", "a.B")], &["interceptor.classes", "`interceptor`"]),
+    (&[("transactional.id", "t")], &["transactional.id", "TransactionalProducer"]),
+    (&[("transaction.two.phase.commit.enable", "true")], &["two.phase.commit", "not built in"]),
+    (&[("metadata.cluster.check.enable", "true")], &["metadata.cluster.check.enable"]),
+    (&[("enable.gapless.guarantee", "true")], &["enable.gapless.guarantee"]),
+    (&[("socket.nagle.disable", "false")], &["socket.nagle.disable"]),
+    (&[("client.software.name", "me")], &["client.software.name"]),
+    (&[("security.protocol", "SSL")], &["security.protocol", "PLAINTEXT"]),
+    (&[("queue.buffering.max.ms", "x")], &["queue.buffering.max.ms", "milliseconds"]),
+    (&[("request.required.acks", "7")], &["request.required.acks = \"7\"", "all, -1, 1, 0"]),
+    (&[("linger.sm", "1")], &["linger.sm", "linger.ms"]),
+];
+
 #[test]
 fn what_is_wrong_is_refused_by_name_with_the_legal_values() {
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
-        (&[("acks", "2")], &["acks = \"2\"", "all, -1, 1, 0"]),
-        (&[("retries", "-1")], &["retries", "0 to 2147483647"]),
-        (&[("linger.ms", "-5")], &["linger.ms", "0 or more"]),
-        (&[("batch.size", "big")], &["batch.size", "a whole number from 0"]),
-        (&[("buffer.memory", "0")], &["buffer.memory", "from 1"]),
-        (&[("max.request.size", "0")], &["max.request.size", "from 1"]),
-        (&[("max.in.flight.requests.per.connection", "0")], &["max.in.flight", "from 1"]),
-        (&[("compression.type", "brotli")], &["compression.type", "none, gzip, snappy, lz4, zstd"]),
-        (&[("compression.gzip.level", "10")], &["compression.gzip.level", "-1 to 9"]),
-        (&[("compression.lz4.level", "18")], &["compression.lz4.level", "1 to 17"]),
-        (&[("compression.zstd.level", "23")], &["compression.zstd.level", "to 22"]),
-        (&[("compression.type", "gzip"), ("compression.gzip.level", "0")], &["gzip", "1 to 9"]),
-        (&[("compression.type", "lz4"), ("compression.lz4.level", "3")], &["lz4", "level 3", "9"]),
-        (
-            &[("topic.compression.type.t", "snappy"), ("topic.compression.level.t", "1")],
-            &["topic t", "snappy", "no level"],
-        ),
-        (&[("topic.compression.type.t", "rar")], &["topic.compression.type.t", "none, gzip"]),
-        (&[("topic.compression.level.t", "high")], &["topic.compression.level.t", "high"]),
-        (
-            &[("partitioner.class", "com.example.Mine")],
-            &["partitioner.class", "RoundRobinPartitioner", "murmur2_random", "`partitioner`"],
-        ),
-        (&[("partitioner", "best")], &["partitioner = \"best\"", "consistent_random"]),
-        (
-            &[("partitioner", "random"), ("partitioner.class", "fnv1a")],
-            &["partitioner and partitioner.class"],
-        ),
-        (
-            &[("partitioner", "fnv1a"), ("partitioner.ignore.keys", "true")],
-            &["partitioner.ignore.keys=true", "partitioner=fnv1a"],
-        ),
-        (
-            &[
-                ("partitioner.availability.timeout.ms", "5"),
-                ("partitioner.adaptive.partitioning.enable", "false"),
-            ],
-            &["availability.timeout.ms=5", "adaptive.partitioning.enable=false"],
-        ),
-        (&[("acks", "1"), ("enable.idempotence", "true")], &["enable.idempotence=true", "acks=1"]),
-        (
-            &[("retries", "0"), ("enable.idempotence", "true")],
-            &["enable.idempotence=true", "retries=0"],
-        ),
-        (
-            &[("max.in.flight", "6"), ("enable.idempotence", "true")],
-            &["enable.idempotence=true", "connection=6"],
-        ),
-        (
-            &[("delivery.timeout.ms", "1000")],
-            &["delivery.timeout.ms=1000", "linger.ms=5", "request.timeout.ms=30000"],
-        ),
-        (
-            &[("buffer.memory", "1000"), ("batch.size", "2000")],
-            &["batch.size=2000", "buffer.memory=1000"],
-        ),
-        (&[("interceptor.classes", "a.B")], &["interceptor.classes", "`interceptor`"]),
-        (&[("transactional.id", "t")], &["transactional.id", "TransactionalProducer"]),
-        (&[("transaction.two.phase.commit.enable", "true")], &["two.phase.commit", "not built in"]),
-        (&[("metadata.cluster.check.enable", "true")], &["metadata.cluster.check.enable"]),
-        (&[("enable.gapless.guarantee", "true")], &["enable.gapless.guarantee"]),
-        (&[("socket.nagle.disable", "false")], &["socket.nagle.disable"]),
-        (&[("client.software.name", "me")], &["client.software.name"]),
-        (&[("security.protocol", "SSL")], &["security.protocol", "PLAINTEXT"]),
-        (&[("queue.buffering.max.ms", "x")], &["queue.buffering.max.ms", "milliseconds"]),
-        (&[("request.required.acks", "7")], &["request.required.acks = \"7\"", "all, -1, 1, 0"]),
-        (&[("linger.sm", "1")], &["linger.sm", "linger.ms"]),
-    ];
-    for (properties, words) in cases {
+    for (properties, words) in REFUSALS {
         let message = said(with(properties));
         for word in *words {
             assert!(message.contains(word), "{properties:?}: {message} lacks {word}");

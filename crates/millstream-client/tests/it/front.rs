@@ -53,7 +53,7 @@ async fn read(bootstrap: &str, topic: &str, partitions: i32, count: usize) -> Ve
         for record in batch.iter() {
             let headers = record
                 .headers()
-                .map(|header| String::from_utf8_lossy(header.key.as_ref()).into_owned())
+                .map(|header| String::from_utf8_lossy(header.key).into_owned())
                 .collect();
             let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
             all.push((batch.partition().value(), owned(record.key), owned(record.value), headers));
@@ -331,7 +331,7 @@ fn kept() -> &'static Kept {
     static KEPT: OnceLock<&'static Kept> = OnceLock::new();
     KEPT.get_or_init(|| {
         let kept: &'static Kept = Box::leak(Box::default());
-        metrics::set_global_recorder(kept).expect("nobody else sets one");
+        metrics::set_global_recorder(kept).unwrap();
         kept
     })
 }
@@ -376,9 +376,8 @@ async fn metrics_are_typed_and_told_to_the_facade_under_the_same_names() {
         })
     })
     .await;
-    let histograms = kept.histograms.lock().unwrap();
-    let latency = &histograms["millstream_producer_request_latency_us{client_id=measured}"];
+    let latency = "millstream_producer_request_latency_us{client_id=measured}";
+    let latency = Arc::clone(&kept.histograms.lock().unwrap()[latency]);
     assert_eq!(latency.0.lock().unwrap().len(), 3);
-    drop(histograms);
     cluster.stop().await;
 }
