@@ -4,7 +4,7 @@ use millstream_client::admin::{
     AclOperation, AdminError, ClusterScope, Election, ElectionType, FeatureUpdate,
     TopicPartitionReplica, UpgradeType, VoterEndpoint,
 };
-use millstream_client::{ErrorCode, Record};
+use millstream_client::{Admin, ErrorCode, Record};
 use millstream_types::{BrokerId, TopicId, TopicPartition};
 
 use crate::cluster::TestCluster;
@@ -142,4 +142,28 @@ pub async fn folders_tell_what_is_in_them(cluster: &TestCluster) {
     let error = admin.alter_replica_log_dirs([(replica, "/no/such/folder")]).await.unwrap_err();
     let (_, error) = error.failed().next().expect("a failure");
     assert_eq!(error.code(), Some(ErrorCode::LogDirNotFound), "{error}");
+}
+
+/// A client of controllers describes them, and is refused what only brokers serve (KIP-919).
+pub async fn controllers_speak_for_themselves(cluster: &TestCluster) {
+    let quorum = cluster.admin().describe_metadata_quorum().await.expect("a quorum");
+    let listeners = quorum.endpoints.values().flat_map(std::collections::BTreeMap::values);
+    let addresses: Vec<_> = listeners.map(ToString::to_string).collect();
+    if cluster.version().is_none() {
+        // The in-process broker has no controllers beside its brokers.
+        return;
+    }
+    assert_eq!(addresses.len(), 3, "{quorum:?}");
+    let admin = Admin::builder_for_controllers(addresses.clone()).connect().await;
+    let admin = admin.expect("controllers answer");
+    let described = admin.describe_cluster().await.expect("a description");
+    assert_eq!(described.controller, quorum.leader);
+    let found: Vec<_> = described.brokers.values().map(|node| node.endpoint.to_string()).collect();
+    assert_eq!(found, addresses);
+    let again = admin.describe_metadata_quorum().await.expect("a quorum");
+    assert_eq!(again.voters.len(), 3);
+    let AdminError::Call(error) = admin.list_topics().await.unwrap_err() else {
+        panic!("the client is closed");
+    };
+    assert!(error.is_unsupported(), "{error}");
 }

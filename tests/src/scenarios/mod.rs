@@ -64,6 +64,7 @@ macro_rules! for_each_scenario {
                 features_and_the_quorum_are_told
                 partitions_move_and_elect
                 folders_tell_what_is_in_them
+                controllers_speak_for_themselves
             }
             admin_transactions {
                 open_transactions_are_found_and_ended
