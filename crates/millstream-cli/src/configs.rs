@@ -84,7 +84,7 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         What::Alter { resource, set, delete, append, subtract, validate_only } => {
-            let pairs = |pairs: &[(String, String)]| pairs.to_vec().into_iter();
+            let pairs = |pairs: &[(String, String)]| pairs.iter().cloned();
             let changes: Vec<_> = pairs(set)
                 .map(|(name, value)| ConfigChange::Set { name, value })
                 .chain(delete.iter().map(|name| ConfigChange::Delete { name: name.clone() }))
