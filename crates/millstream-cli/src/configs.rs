@@ -84,13 +84,13 @@ pub(crate) async fn run(args: &Args) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         What::Alter { resource, set, delete, append, subtract, validate_only } => {
-            let pairs = |pairs: &[(String, String)]| pairs.iter().cloned();
-            let changes: Vec<_> = pairs(set)
-                .map(|(name, value)| ConfigChange::Set { name, value })
-                .chain(delete.iter().map(|name| ConfigChange::Delete { name: name.clone() }))
-                .chain(pairs(append).map(|(name, value)| ConfigChange::Append { name, value }))
-                .chain(pairs(subtract).map(|(name, value)| ConfigChange::Subtract { name, value }))
-                .collect();
+            let set = set.iter().cloned().map(|(name, value)| ConfigChange::Set { name, value });
+            let delete = delete.iter().cloned().map(|name| ConfigChange::Delete { name });
+            let append = append.iter().cloned();
+            let append = append.map(|(name, value)| ConfigChange::Append { name, value });
+            let subtract = subtract.iter().cloned();
+            let subtract = subtract.map(|(name, value)| ConfigChange::Subtract { name, value });
+            let changes: Vec<_> = set.chain(delete).chain(append).chain(subtract).collect();
             if changes.is_empty() {
                 let text = "nothing to change: give --set, --delete, --append or --subtract";
                 return Err(Failure::new(text));
