@@ -88,7 +88,16 @@ impl TestCluster {
     /// # Panics
     /// If it cannot be started.
     pub fn own_kafka(name: &str) -> Self {
-        let options = ClusterOptions { version: version(), nodes: NODES, properties: Vec::new() };
+        Self::own_kafka_of(name, &version())
+    }
+
+    /// As [`own_kafka`](Self::own_kafka), of this version.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn own_kafka_of(name: &str, version: &str) -> Self {
+        let version = version.to_owned();
+        let options = ClusterOptions { version, nodes: NODES, properties: Vec::new() };
         let cluster = Cluster::up(name, &options).unwrap_or_else(|error| panic!("{error:#}"));
         let bootstrap = cluster.bootstrap();
         let admin = admin(&bootstrap);
