@@ -8,8 +8,14 @@ use anyhow::{Context, Result};
 use crate::kafka::{Cluster, ClusterOptions, DEFAULT_VERSION};
 use crate::{shell, tidy};
 
-/// The oldest and the newest broker that a pass of the suite runs against.
-const OTHER_VERSIONS: [&str; 2] = ["3.9.2", "4.4.0"];
+/// The oldest and the newest broker that a pass of the suites runs against, and on how many nodes.
+/// The oldest one knows transactions of version 1 only.
+const OTHER_VERSIONS: [(&str, usize); 2] = [("3.9.2", 1), ("4.4.0", 3)];
+/// The suites of such a pass.
+const OTHER_SUITES: [&[&str]; 2] = [
+    &["test", "--package", "millstream-tests", "--test", "kafka"],
+    &["test", "--package", "millstream-client", "--test", "it", "--", "transactions"],
+];
 /// The cluster that the suite uses; its state folder carries the name.
 const SUITE: &str = "suite";
 
@@ -46,27 +52,29 @@ pub fn test() -> Result<()> {
         shell::run(&mut cargo(&["build", "--workspace", "--examples", "--bins", "--quiet"]))
     })?;
     step(&format!("tests, with Kafka {DEFAULT_VERSION} on three nodes"), || {
-        with_kafka(DEFAULT_VERSION, 3, &["test", "--workspace", "--no-fail-fast"])
+        with_kafka(DEFAULT_VERSION, 3, &[&["test", "--workspace", "--no-fail-fast"]])
     })?;
-    for version in OTHER_VERSIONS {
+    for (version, nodes) in OTHER_VERSIONS {
         step(&format!("one pass with Kafka {version}"), || {
-            with_kafka(version, 1, &["test", "--package", "millstream-tests", "--test", "kafka"])
+            with_kafka(version, nodes, &OTHER_SUITES)
         })?;
     }
     Ok(())
 }
 
-/// Runs cargo with a real cluster beside it, which is taken down whatever happens.
-fn with_kafka(version: &str, nodes: usize, arguments: &[&str]) -> Result<()> {
+/// Runs cargo's commands with a real cluster beside them, which is taken down whatever happens.
+fn with_kafka(version: &str, nodes: usize, commands: &[&[&str]]) -> Result<()> {
     let options = ClusterOptions { version: version.to_owned(), nodes, properties: Vec::new() };
     let cluster = Cluster::up(SUITE, &options)
         .with_context(|| format!("real Kafka {version} could not be started"))?;
-    let outcome = shell::run(
-        cargo(arguments)
-            .env("MILLSTREAM_KAFKA", cluster.bootstrap())
-            .env("MILLSTREAM_KAFKA_VERSION", version)
-            .env("MILLSTREAM_KAFKA_NAME", SUITE),
-    );
+    let outcome = commands.iter().try_for_each(|arguments| {
+        shell::run(
+            cargo(arguments)
+                .env("MILLSTREAM_KAFKA", cluster.bootstrap())
+                .env("MILLSTREAM_KAFKA_VERSION", version)
+                .env("MILLSTREAM_KAFKA_NAME", SUITE),
+        )
+    });
     cluster.down()?;
     outcome
 }
