@@ -195,8 +195,8 @@ async fn cooperative_members_keep_what_stays() {
         };
         let one = build().await.unwrap();
         one.subscribe([&*topic]).await.unwrap();
-        let (_, _, all) = assigned(&one).await;
-        assert_eq!(all.len(), 4);
+        // A broker that has not heard of the new topic yet has it assign nothing at first.
+        while assigned(&one).await.2.len() < 4 {}
         fill(&bootstrap, &topic, 4, 0..10).await;
         let mut batches: BTreeMap<TopicPartition, Batch> = BTreeMap::new();
         while batches.len() < 4 {
