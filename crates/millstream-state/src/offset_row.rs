@@ -285,7 +285,9 @@ mod tests {
         let elsewhere = OffsetRow { cluster_id: "other".into(), ..row() };
         assert_eq!(wiped(judge(elsewhere)), "it belongs to cluster other, not Some-cluster");
         let recreated = OffsetRow { topic_id: Some(TopicId(Uuid::from_u128(1))), ..row() };
-        assert!(wiped(judge(recreated)).starts_with("it belongs to topic id AAAAAAAAAAAAAAAAAAAAAQ"));
+        assert!(
+            wiped(judge(recreated)).starts_with("it belongs to topic id AAAAAAAAAAAAAAAAAAAAAQ")
+        );
         let neighbour = OffsetRow { partition: PartitionId(3), ..row() };
         assert_eq!(wiped(judge(neighbour)), "it belongs to partition 3, not 2");
     }
