@@ -104,7 +104,8 @@ async fn latency(producer: Producer, run: &Run) -> Value {
     // The pace is kept by a thread that sleeps: the runtime's own timer counts in milliseconds.
     let sending = std::thread::spawn(move || {
         let mut meter = Meter::start();
-        for (index, value) in (0..warm + records).zip(values.iter().cycle()) {
+        let warming = values.iter().cycle().take(warm as usize);
+        for (index, value) in (0..warm + records).zip(warming.chain(values.iter().cycle())) {
             if index == warm {
                 meter = Meter::start();
             }
