@@ -144,6 +144,15 @@ impl TestCluster {
         }
     }
 
+    /// Whether it is real Kafka from before this version.
+    #[must_use]
+    pub fn is_before(&self, major: u32, minor: u32) -> bool {
+        self.version().is_some_and(|version| {
+            let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+            (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (major, minor)
+        })
+    }
+
     /// The version of Kafka, if it is real.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
